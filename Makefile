@@ -1,0 +1,35 @@
+# The two commands: `make demo` and `make test`. Both set up .venv when something they need changed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.PHONY: demo test bench clean
+
+demo: $(VENV)/demo.stamp
+	$(BIN)/hopfield demo
+
+test: $(VENV)/test.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+bench: $(VENV)/test.stamp
+	$(BIN)/python -m benchmarks
+
+$(VENV)/base.stamp: constraints.txt
+	$(PYTHON) -m venv --clear $(VENV)
+	$(PIP) install --upgrade -c constraints.txt pip
+	touch $@
+
+$(VENV)/demo.stamp: $(VENV)/base.stamp pyproject.toml
+	$(PIP) install -c constraints.txt -e '.[plot,learn]'
+	touch $@
+
+$(VENV)/test.stamp: $(VENV)/base.stamp pyproject.toml
+	$(PIP) install -c constraints.txt -e '.[all]' --group test
+	touch $@ $(VENV)/demo.stamp
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,83 @@
+"""How states associate with stored patterns, apart from what is stored."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from hopfield.reduction.inputs import of_bag, optional
+from hopfield.separation import Separation, for_states
+from hopfield.similarity import Similarity
+
+
+@dataclass(frozen=True)
+class Association:
+    """The checked settings of a network.
+
+    Attributes:
+        beta: a number, or a tensor `(..., S or 1, 1)`.
+        bias: `(..., S or 1, N)` or None.
+        mask: `(..., S or 1, N)`, bool, or None.
+        separation: how scores become weights.
+        similarity: how patterns are compared.
+        backend: the implementation asked for, or None.
+    """
+
+    beta: float | Tensor
+    bias: Tensor | None
+    mask: Tensor | None
+    separation: Separation
+    similarity: Similarity
+    backend: str | None
+
+    @property
+    def own(self) -> list[Tensor]:
+        """The tensors that may differ from state to state."""
+        alpha = getattr(self.separation, "alpha", None)
+        mine = (self.beta, self.bias, self.mask, alpha)
+        return [tensor for tensor in mine if isinstance(tensor, Tensor)]
+
+    @property
+    def alike(self) -> bool:
+        """Whether it is the same for all states, so that their leading dimensions do not matter."""
+        return all(tensor.shape[:-1].numel() == 1 for tensor in self.own)
+
+    def for_states(self, select: Callable[[Tensor], Tensor]) -> "Association":
+        """The same for a selection of states: `select` acts on `(..., S or 1, ·)` tensors."""
+        return replace(
+            self,
+            beta=select(self.beta) if isinstance(self.beta, Tensor) else self.beta,
+            bias=optional(select, self.bias),
+            mask=optional(select, self.mask),
+            separation=for_states(self.separation, select),
+        )
+
+    def for_patterns(self, index: slice | Tensor) -> "Association":
+        """The same for some of the patterns."""
+
+        def select(tensor: Tensor) -> Tensor:
+            return tensor[..., index]
+
+        return replace(self, bias=optional(select, self.bias), mask=optional(select, self.mask))
+
+    def for_bags(self, index: int | Tensor) -> "Association":
+        """The same for some bags, or for one, without their dimension; bias and mask have none."""
+
+        def select(tensor: Tensor) -> Tensor:
+            if isinstance(index, int):
+                return of_bag(tensor, index)
+            per_bag = tensor.dim() > 2 and tensor.shape[-3] > 1
+            return tensor.index_select(-3, index) if per_bag else tensor
+
+        return replace(self.for_states(select), bias=self.bias, mask=self.mask)
+
+    def of_states(self, state: Tensor) -> tuple[float, Tensor]:
+        """β as a number that scales the scores, and states with a tensor β multiplied in."""
+        if isinstance(self.beta, Tensor):
+            return 1.0, (state * self.beta).to(state.dtype)
+        return self.beta, state
+
+    def energy_scale(self, dtype: torch.dtype) -> float | Tensor:
+        """β as a divisor of `(..., S)`."""
+        return self.beta.squeeze(-1).to(dtype) if isinstance(self.beta, Tensor) else self.beta

@@ -1,0 +1,141 @@
+"""Stored patterns in blocks: from memory, from disk, or computed again in backward."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial
+from inspect import isgeneratorfunction
+from typing import TypeVar, cast
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from hopfield import _check
+from hopfield.errors import ArgumentError, DtypeError, ShapeError
+from hopfield.network import DenseNetwork, Ground, Network, Read, dense_network
+from hopfield.reduction.partial import Partial, merge
+
+T = TypeVar("T")
+Patterns = Tensor | tuple[Tensor, Tensor]
+Block = Patterns | Callable[[], Patterns]
+Blocks = Iterable[Block] | Callable[[], Patterns] | Callable[[], Iterator[Block]]
+
+
+@dataclass(frozen=True)
+class BlockNetwork(Network):
+    """Stored patterns that come in blocks.
+
+    Attributes:
+        blocks: gives the blocks anew for each pass.
+        like: a state, whose width, dtype and device the blocks must have.
+        validate: whether blocks are searched for NaN and infinity.
+    """
+
+    blocks: Callable[[], Iterable[Block]]
+    like: Tensor
+    validate: bool
+
+    def readout(self, state: Tensor, read: Read) -> Tensor:
+        return self.partial(state, read).readout
+
+    def partial(self, state: Tensor, read: Read) -> Partial:
+        return merge(self._each(lambda network: network.partial(state, read)))
+
+    def log_partition(self, state: Tensor) -> Tensor:
+        return self.partial(state, "nothing").log_partition
+
+    def weights(self, state: Tensor) -> Tensor:
+        scores = self._each(lambda network: network.inputs(state, "nothing").scores())
+        return self.association.separation.weights(torch.cat([*scores], -1)).to(state.dtype)
+
+    def patterns(self) -> Tensor:
+        return torch.cat([*self._each(lambda network: network.stored)], -2)
+
+    @cached_property
+    def ground(self) -> Ground:
+        grounds = [*self._each(lambda network: network.ground)]
+        radius, visible = grounds[0].radius, grounds[0].visible
+        for ground in grounds[1:]:
+            radius, visible = torch.maximum(radius, ground.radius), visible + ground.visible
+        return Ground(merge(ground.bias for ground in grounds), radius, visible)
+
+    def _each(self, function: Callable[[DenseNetwork], T]) -> Iterator[T]:
+        """A function of each block as a network; callable blocks are computed again in backward."""
+        start = 0
+        for block in self.blocks():
+            run = partial(self._of_block, function, block, start)
+            if callable(block) and torch.is_grad_enabled():
+                result, size = checkpoint(run, use_reentrant=False, preserve_rng_state=False)
+            else:
+                result, size = run()
+            start += size
+            yield result
+        if start == 0:
+            raise ShapeError("stored gave no blocks; at least one pattern is expected")
+        self._check_size("projection", self.projection, -2, start)
+        self._check_size("bias", self.association.bias, -1, start)
+        self._check_size("mask", self.association.mask, -1, start)
+
+    def _of_block(
+        self, function: Callable[[DenseNetwork], T], block: Block, start: int
+    ) -> tuple[T, int]:
+        stored, projection = self._pair(block() if callable(block) else block)
+        _check.patterns(stored, projection)
+        _check.state_fits(self.like, stored)
+        if self.validate:
+            _check.finite("stored", stored)
+        which = slice(start, start + stored.shape[-2])
+        if isinstance(self.projection, Tensor):
+            projection = self.projection[..., which, :]
+        network = dense_network(self.association.for_patterns(which), stored, projection)
+        return function(network), stored.shape[-2]
+
+    def _pair(self, block: Patterns) -> tuple[Tensor, Tensor | None]:
+        if self.projection != "blocks":
+            return cast(Tensor, block), None
+        if not (isinstance(block, tuple) and len(block) == 2):
+            raise DtypeError(
+                f"a block is a {type(block).__name__}; with projection='blocks' each must be a "
+                f"pair (stored, projection)"
+            )
+        return block
+
+    @staticmethod
+    def _check_size(name: str, tensor: object, dim: int, patterns: int) -> None:
+        if isinstance(tensor, Tensor) and tensor.shape[dim] != patterns:
+            raise ShapeError(
+                f"{name} has shape {_check.shape_of(tensor)}, for {tensor.shape[dim]} patterns, "
+                f"but the blocks hold {patterns}"
+            )
+
+
+def passes(stored: Blocks) -> Callable[[], Iterable[Block]]:
+    """Something that gives the blocks anew for each pass."""
+    if isgeneratorfunction(stored):
+        return stored
+    if callable(stored):
+        block = cast(Callable[[], Patterns], stored)
+        return lambda: (block,)
+    if isinstance(stored, Iterator):
+        return _once(stored)
+    if isinstance(stored, Iterable):
+        return lambda: stored
+    raise DtypeError(
+        f"stored is a {type(stored).__name__}; a tensor, an iterable of blocks or a callable is "
+        f"expected"
+    )
+
+
+def _once(blocks: Iterator[Block]) -> Callable[[], Iterable[Block]]:
+    """An iterator can be read once; a second pass is an error, not an empty result."""
+    left = [blocks]
+
+    def one_pass() -> Iterator[Block]:
+        if not left:
+            raise ArgumentError(
+                "stored is an iterator and was read already; this needs several passes: give a "
+                "list of blocks or a generator function"
+            )
+        return left.pop()
+
+    return one_pass

@@ -1,0 +1,141 @@
+"""The solver: update states until each stops by itself, and spend nothing on those that have."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+from torch.linalg import vector_norm
+
+from hopfield.network import Network
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where states ended, `(..., S, d)`, and how, `(..., S)` each.
+
+    Attributes:
+        state: the last state.
+        updates: how many updates it took.
+        change: how far the last one moved it.
+        converged: whether that was no more than the tolerance.
+        cycling: whether rounding moves it back and forth between two values.
+    """
+
+    state: Tensor
+    updates: Tensor
+    change: Tensor
+    converged: Tensor
+    cycling: Tensor
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Run":
+        """The same function of each field."""
+        return Run(*(function(getattr(self, field.name)) for field in fields(self)))
+
+
+@dataclass(frozen=True)
+class Working:
+    """States that still move; the leading dimensions and W shrink as states stop.
+
+    Attributes:
+        network: the network for these states.
+        before: `(..., W, d)`, the states one update ago.
+        state: `(..., W, d)`.
+        index: `(..., W)`, which of all states each one is.
+        moving: `(..., W)`; False where a stopped state still fills its place.
+    """
+
+    network: Network
+    before: Tensor
+    state: Tensor
+    index: Tensor
+    moving: Tensor
+
+
+def distance(state: Tensor, before: Tensor) -> Tensor:
+    """‖ξ_new − ξ‖, `(..., S)`, in at least float32, without gradient."""
+    wide = torch.promote_types(state.dtype, torch.float32)
+    return vector_norm(state.detach().to(wide) - before.detach().to(wide), dim=-1)
+
+
+def update_fixed_number(
+    network: Network, state: Tensor, updates: int, way: list[Tensor] | None
+) -> tuple[Tensor, Tensor | None]:
+    """Exactly `updates` updates, and how far the last one moved each state."""
+    before = state
+    for _ in range(updates):
+        before, state = state, network.update(state)
+        if way is not None:
+            way.append(state.detach())
+    return state, distance(state, before) if updates else None
+
+
+def update_until_stopped(
+    network: Network, state: Tensor, updates: int, tol: float, way: list[Tensor] | None
+) -> Run:
+    """Up to `updates` updates, at least 1, until ‖ξ_new − ξ‖ ≤ tol for each state by itself.
+
+    A state that returns to where it was two updates ago would do so for ever (rounding does that in
+    half precision): it stops too, unconverged.
+    """
+    shape = state.shape
+    if network.states_are_alike:
+        state = state.reshape(-1, shape[-1])
+    index = torch.arange(state.shape[:-1].numel(), device=state.device).view(state.shape[:-1])
+    everywhere = state.detach().reshape(-1, shape[-1])
+    working = Working(network, state, state, index, torch.ones_like(index, dtype=torch.bool))
+    stopped: list[Run] = []
+    places: list[Tensor] = []
+    for count in range(1, updates + 1):
+        moved, moving, index = working.network.update(working.state), working.moving, working.index
+        change = distance(moved, working.state)
+        converged = change <= tol
+        cycling = ~converged & (moved == working.before).all(-1)
+        stop = moving & (converged | cycling) if count < updates else moving
+        run = Run(moved, torch.full_like(index, count), change, converged, cycling)
+        stopped.append(run.map(lambda tensor, stop=stop: tensor[stop]))  # type: ignore[misc]
+        places.append(index[stop])
+        if way is not None:
+            everywhere = everywhere.index_copy(0, index[moving], moved.detach()[moving])
+            way.append(everywhere.view(shape))
+        moving = moving & ~stop
+        if not bool(moving.any()):
+            break
+        working = replace(working, before=working.state, state=moved, moving=moving)
+        working = _pack(working) if bool(stop.any()) else working
+    order = torch.cat(places).argsort()
+    together = Run(
+        *(torch.cat([getattr(run, f.name) for run in stopped])[order] for f in fields(Run))
+    )
+    return together.map(lambda tensor: tensor.view(shape[: tensor.dim() + len(shape) - 2]))
+
+
+def _pack(working: Working) -> Working:
+    """Leave out leading entries without a moving state, and pack the moving ones of the others."""
+    lead = working.moving.dim() - 1
+    for dim in range(lead):
+        others = [other for other in range(lead + 1) if other != dim]
+        kept = working.moving.any(others).nonzero().squeeze(-1)
+        if len(kept) < working.moving.shape[dim]:
+            network = working.network.for_lead(dim - lead - 2, kept)
+            if network is not None:
+                chosen = (t.index_select(dim, kept) for t in _tensors(working))
+                working = Working(network, *chosen)
+    width = int(working.moving.sum(-1).max())
+    if width < working.moving.shape[-1]:
+        order = working.moving.byte().argsort(dim=-1, descending=True, stable=True)[..., :width]
+        network = working.network.for_rows(order)
+        if network is not None:
+            before, state, index, moving = _tensors(working)
+            working = Working(
+                network,
+                before.take_along_dim(order.unsqueeze(-1), -2),
+                state.take_along_dim(order.unsqueeze(-1), -2),
+                index.take_along_dim(order, -1),
+                moving.take_along_dim(order, -1),
+            )
+    return working
+
+
+def _tensors(working: Working) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    return working.before, working.state, working.index, working.moving

@@ -1,0 +1,112 @@
+"""The arguments of one reduction, as every implementation receives them."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """States and the stored patterns that they associate with; leading dimensions broadcast.
+
+    Attributes:
+        state: `(..., S, d)`; a tensor β is multiplied in already.
+        stored: `(..., N, d)`.
+        projection: `(..., N, v)`, or None to read out the stored patterns themselves.
+        scale: what the dot products are multiplied with: a β that is a number, else 1.
+        bias: `(..., S or 1, N)`, added to the scores; −inf masks.
+        mask: `(..., S or 1, N)`, bool, True takes part.
+    """
+
+    state: Tensor
+    stored: Tensor
+    projection: Tensor | None
+    scale: float
+    bias: Tensor | None = None
+    mask: Tensor | None = None
+
+    @property
+    def values(self) -> Tensor:
+        """What is read out, `(..., N, v)`."""
+        return self.stored if self.projection is None else self.projection
+
+    @property
+    def reads_nothing(self) -> bool:
+        """Whether the log-partition alone is wanted."""
+        return self.values.shape[-1] == 0
+
+    @property
+    def states(self) -> int:
+        """S."""
+        return self.state.shape[-2]
+
+    @property
+    def patterns(self) -> int:
+        """N."""
+        return self.stored.shape[-2]
+
+    @cached_property
+    def lead(self) -> tuple[int, ...]:
+        """The leading dimensions of the result."""
+        tensors = (self.state, self.stored, self.values, self.bias, self.mask)
+        return tuple(torch.broadcast_shapes(*(t.shape[:-2] for t in tensors if t is not None)))
+
+    @property
+    def rows(self) -> int:
+        """The number of states in all, leading dimensions included."""
+        return math.prod(self.lead) * self.states
+
+    @property
+    def wide(self) -> torch.dtype:
+        """The dtype in which scores are computed: at least float32."""
+        return torch.promote_types(self.state.dtype, torch.float32)
+
+    def scores(self, rows: slice = slice(None), columns: slice = slice(None)) -> Tensor:
+        """Scores of some states with some patterns, `(..., rows, columns)`; −inf where masked."""
+        state = self.state[..., rows, :].to(self.wide) * self.scale
+        scores = state @ self.stored[..., columns, :].to(self.wide).mT
+        additive = self.additive(rows, columns)
+        return scores if additive is None else scores + additive
+
+    def additive(self, rows: slice = slice(None), columns: slice = slice(None)) -> Tensor | None:
+        """Bias and mask as one term to add, `(..., rows or 1, columns)`."""
+        bias = None if self.bias is None else part(self.bias, rows, columns).to(self.wide)
+        if self.mask is None:
+            return bias
+        mask = part(self.mask, rows, columns)
+        visible = mask.new_zeros((), dtype=self.wide) if bias is None else bias
+        return torch.where(mask, visible, -torch.inf)
+
+    def some_states(self, rows: slice) -> "Inputs":
+        """The same for a slice of the states."""
+        return replace(
+            self,
+            state=self.state[..., rows, :],
+            bias=optional(lambda tensor: part(tensor, rows), self.bias),
+            mask=optional(lambda tensor: part(tensor, rows), self.mask),
+        )
+
+
+def optional(function: Callable[[Tensor], Tensor], tensor: Tensor | None) -> Tensor | None:
+    """A function of a tensor that may be missing."""
+    return None if tensor is None else function(tensor)
+
+
+def part(tensor: Tensor, rows: slice, columns: slice = slice(None)) -> Tensor:
+    """A slice of a `(..., S or 1, N)` tensor; one row stands for all states."""
+    return tensor[..., rows if tensor.shape[-2] > 1 else slice(None), columns]
+
+
+def of_bag(tensor: Tensor, bag: int) -> Tensor:
+    """One bag of a `(..., B or 1, S or 1, ·)` tensor; a tensor without bags is for all of them."""
+    return tensor if tensor.dim() < 3 else tensor.select(-3, bag if tensor.shape[-3] > 1 else 0)
+
+
+def tiles(total: int, size: int) -> Iterator[slice]:
+    """Slices of at most `size` that cover `total`; one empty slice where there is nothing."""
+    for low in range(0, max(total, 1), size):
+        yield slice(low, min(low + size, total))

@@ -1,0 +1,164 @@
+"""Retrieval: the update repeated until each state stops moving, then one read-out."""
+
+import math
+import warnings
+from dataclasses import dataclass
+from typing import Literal, Unpack
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from hopfield import _check
+from hopfield.errors import ArgumentError, ConvergenceWarning
+from hopfield.fixed_point import Run, update_fixed_number, update_until_stopped
+from hopfield.implicit import Adjoint, at_fixed_point
+from hopfield.settings import Settings, Stored, build
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """The way of each state over T updates; a state that has stopped stays where it is.
+
+    Attributes:
+        state: `(T + 1, ..., S, d)`, from the initial states on, without gradient.
+        energy: `(T + 1, ..., S)`.
+    """
+
+    state: Float[Tensor, "..."]
+    energy: Float[Tensor, "..."]
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """What `retrieve` found.
+
+    Attributes:
+        state: `(..., S, d)`, the states at the end.
+        readout: `(..., S, v)`, what the last association read out: without a projection the state.
+        steps: `(..., S)`, how many associations each state took, the read-out included.
+        converged: `(..., S)`, whether the last update moved the state by no more than `tol`; None
+            without `tol`.
+        change: `(..., S)`, how far the last update moved the state; None where there was no update
+            (a projection and one step).
+        energy: `(..., S)`, of the states at the end; None if not asked for.
+        trajectory: the way there; None if not asked for.
+        adjoint: filled in by backward with `backward="implicit"`; otherwise None.
+    """
+
+    state: Float[Tensor, "..."]
+    readout: Float[Tensor, "..."]
+    steps: Int[Tensor, "..."]
+    converged: Bool[Tensor, "..."] | None
+    change: Float[Tensor, "..."] | None
+    energy: Float[Tensor, "..."] | None
+    trajectory: Trajectory | None
+    adjoint: Adjoint | None
+
+
+def retrieve(
+    state: Float[Tensor, "*lead S d"],
+    stored: Stored,
+    projection: Float[Tensor, "*patterns N v"] | Literal["blocks"] | None = None,
+    *,
+    steps: int = 1,
+    tol: float | None = None,
+    energy: bool = False,
+    trajectory: bool = False,
+    backward: Literal["unrolled", "implicit"] = "unrolled",
+    **settings: Unpack[Settings],
+) -> Retrieval:
+    """Retrieve from stored patterns: update states to a fixed point, then read out.
+
+    The update is eq. 3 of Ramsauer et al. 2020 (arXiv 2008.02217); by their Theorems 1 and 2 it
+    converges. Each state stops by itself once `‖ξ_new − ξ‖ ≤ tol`: its result does not depend on
+    the states beside it, and once stopped it costs nothing more.
+
+    Args:
+        state: states ξ, `(..., S, d)`.
+        stored: stored patterns X, `(..., N, d)`, or blocks of them as for `update`.
+        projection: what the last association reads out, `(..., N, v)`, or "blocks", as for
+            `update`; by default the stored patterns.
+        steps: the largest number of associations, the read-out included: up to `steps − 1` updates
+            and one read-out, which without a projection is one more update. 1 is attention.
+        tol: how little an update moves a state that has converged, in the units of the states; None
+            makes exactly `steps` associations.
+        energy: also compute the energy of the states at the end.
+        trajectory: also keep all states on the way and their energies.
+        backward: "unrolled" differentiates through the steps. "implicit" differentiates at the
+            fixed point by the implicit function theorem: memory does not grow with the steps, and
+            the initial state gets no gradient. It needs `tol`.
+        **settings: see `hopfield.Settings`.
+
+    Returns:
+        A `Retrieval`.
+
+    Raises:
+        ShapeError, DtypeError, ArgumentError, BackendError: as for `update`.
+
+    Warns:
+        ConvergenceWarning: once, with counts, if `tol` was given and some states did not converge.
+    """
+    steps = _check.positive_int("steps", steps)
+    updates = steps if projection is None else steps - 1
+    _check_stopping(tol, updates, backward)
+    state, network = build(state, stored, projection, **settings)
+    state = state.expand(*network.lead(state), *state.shape[-2:])
+    way = [state.detach()] if trajectory else None
+    converged, adjoint = None, None
+    if tol is None:
+        state, change = update_fixed_number(network, state, updates, way)
+        taken = torch.full(state.shape[:-1], steps, device=state.device)
+    else:
+        unrolled = backward == "unrolled"
+        with torch.set_grad_enabled(torch.is_grad_enabled() and unrolled):
+            run = update_until_stopped(network, state, updates, tol, way)
+        _warn(run, updates, tol)
+        state, converged, change, taken = run.state, run.converged, run.change, run.updates
+        taken = taken + (steps - updates)
+        if not unrolled and torch.is_grad_enabled():
+            adjoint = Adjoint()
+            state = at_fixed_point(network, state, adjoint)
+    readout = state if projection is None else network.readout(state, "projection")
+    final = network.energy(state) if energy else None
+    path = None
+    if way is not None:
+        with torch.no_grad():
+            path = Trajectory(torch.stack(way), torch.stack([network.energy(s) for s in way]))
+    return Retrieval(state, readout, taken, converged, change, final, path, adjoint)
+
+
+def _check_stopping(tol: float | None, updates: int, backward: str) -> None:
+    _check.choice("backward", backward, ["unrolled", "implicit"])
+    if tol is None:
+        if backward == "implicit":
+            raise ArgumentError("backward='implicit' needs tol: it holds at a fixed point only")
+        return
+    number = _check.real(tol)
+    if number is None or not 0 <= number < math.inf:
+        raise ArgumentError(f"tol is {tol!r}; a finite number of at least 0, or None, is expected")
+    if updates == 0:
+        raise ArgumentError(
+            "tol was given, but with a projection and steps=1 no state is updated; "
+            "use steps=2 or more, or tol=None"
+        )
+
+
+def _warn(run: Run, updates: int, tol: float) -> None:
+    missed = ~run.converged
+    if not bool(missed.any()):
+        return
+    cycling = int(run.cycling.sum())
+    rounding = (
+        f"; {cycling} of them go back and forth between two values by rounding: "
+        f"{run.state.dtype} does not resolve this tol"
+        if cycling
+        else ""
+    )
+    warnings.warn(
+        f"{int(missed.sum())} of {missed.numel()} states did not converge in {updates} updates: "
+        f"the last one moved them by up to {run.change[missed].max().item():.2g}, tol is {tol:g}"
+        f"{rounding}; allow more steps or a larger tol",
+        ConvergenceWarning,
+        stacklevel=3,
+    )
