@@ -14,6 +14,7 @@ test: $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+	$(BIN)/pytest -o addopts=-q tests/compiled
 
 bench: $(VENV)/test.stamp
 	$(BIN)/python -m benchmarks

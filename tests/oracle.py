@@ -20,8 +20,10 @@ def softmax(scores: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def softmax1(scores: Tensor) -> tuple[Tensor, Tensor]:
-    total = 1 + scores.exp().sum(-1, keepdim=True)
-    return scores.exp() / total, total.log().squeeze(-1)
+    top = scores.amax(-1, keepdim=True).clamp(min=0)
+    mass = (scores - top).exp()
+    total = (-top).exp() + mass.sum(-1, keepdim=True)
+    return mass / total, (top + total.log()).squeeze(-1)
 
 
 def top_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -44,7 +46,8 @@ def entmax(scores: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
             middle = (low + high) / 2
             enough = (base(middle) ** (1 / excess)).sum(-1, keepdim=True) >= 1
             low, high = torch.where(enough, middle, low), torch.where(enough, high, middle)
-        slope = (base(low) ** (1 / excess - 1) * (base(low) > 0)).sum(-1, keepdim=True)
+        power = torch.where(base(low) > 0, base(low) ** (1 / excess - 1), 0)
+        slope = power.sum(-1, keepdim=True)
     p = base(low) ** (1 / excess)
     p = base(low + (p.sum(-1, keepdim=True) - 1) / slope) ** (1 / excess)
     tsallis = ((p**alpha - p) / (alpha * excess)).sum(-1)

@@ -3,7 +3,7 @@
 import importlib
 import math
 from collections.abc import Iterable, Mapping
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from numbers import Integral, Real
 from types import ModuleType
 
@@ -129,15 +129,15 @@ def lead(bags: int | None, leads: Mapping[str, tuple[int, ...]]) -> None:
         for name in ("stored", "projection", "mask", "bias"):
             if name in leads:
                 aligned[name] = (*leads[name], bags)
-    try:
-        torch.broadcast_shapes(*aligned.values())
-    except RuntimeError:
-        came = ", ".join(f"{name} {shape}" for name, shape in leads.items() if shape)
+    for sizes in zip_longest(*(reversed(shape) for shape in aligned.values()), fillvalue=1):
+        if len({size for size in sizes if size != 1}) < 2:
+            continue
+        came = ", ".join(f"{name} {tuple(shape)}" for name, shape in leads.items() if shape)
         bags_are = "" if bags is None else f" (with {bags} bags as the last one of state and beta)"
         raise ShapeError(
             f"the leading dimensions do not broadcast: {came}; batch and head dimensions must be "
             f"equal or 1{bags_are}"
-        ) from None
+        )
 
 
 def broadcasts(name: str, tensor: Tensor, shape: tuple[int, ...], spelled: str) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from inspect import isgeneratorfunction
 from typing import TypeVar, cast
 
@@ -51,9 +51,8 @@ class BlockNetwork(Network):
     def patterns(self) -> Tensor:
         return torch.cat([*self._each(lambda network: network.stored)], -2)
 
-    @cached_property
     def ground(self) -> Ground:
-        grounds = [*self._each(lambda network: network.ground)]
+        grounds = [*self._each(lambda network: network.ground())]
         radius, visible = grounds[0].radius, grounds[0].visible
         for ground in grounds[1:]:
             radius, visible = torch.maximum(radius, ground.radius), visible + ground.visible
@@ -72,9 +71,7 @@ class BlockNetwork(Network):
             yield result
         if start == 0:
             raise ShapeError("stored gave no blocks; at least one pattern is expected")
-        self._check_size("projection", self.projection, -2, start)
-        self._check_size("bias", self.association.bias, -1, start)
-        self._check_size("mask", self.association.mask, -1, start)
+        self._check_sizes(lambda size: size == start, str(start))
 
     def _of_block(
         self, function: Callable[[DenseNetwork], T], block: Block, start: int
@@ -85,6 +82,7 @@ class BlockNetwork(Network):
         if self.validate:
             _check.finite("stored", stored)
         which = slice(start, start + stored.shape[-2])
+        self._check_sizes(lambda size: size >= which.stop, f"at least {which.stop}")
         if isinstance(self.projection, Tensor):
             projection = self.projection[..., which, :]
         network = dense_network(self.association.for_patterns(which), stored, projection)
@@ -100,13 +98,19 @@ class BlockNetwork(Network):
             )
         return block
 
-    @staticmethod
-    def _check_size(name: str, tensor: object, dim: int, patterns: int) -> None:
-        if isinstance(tensor, Tensor) and tensor.shape[dim] != patterns:
-            raise ShapeError(
-                f"{name} has shape {_check.shape_of(tensor)}, for {tensor.shape[dim]} patterns, "
-                f"but the blocks hold {patterns}"
-            )
+    def _check_sizes(self, fits: Callable[[int], bool], held: str) -> None:
+        """What comes beside the blocks is for as many patterns as they hold."""
+        beside = {
+            "projection": (self.projection, -2),
+            "bias": (self.association.bias, -1),
+            "mask": (self.association.mask, -1),
+        }
+        for name, (tensor, dim) in beside.items():
+            if isinstance(tensor, Tensor) and not fits(tensor.shape[dim]):
+                raise ShapeError(
+                    f"{name} has shape {_check.shape_of(tensor)}, for {tensor.shape[dim]} "
+                    f"patterns, but the blocks hold {held}"
+                )
 
 
 def passes(stored: Blocks) -> Callable[[], Iterable[Block]]:

@@ -70,7 +70,7 @@ def energy(
         ShapeError, DtypeError, ArgumentError, BackendError: as for `update`.
     """
     state, network = build(state, stored, **settings)
-    return network.energy(state)
+    return network.energy(state, network.ground())
 
 
 def associate(

@@ -6,7 +6,6 @@ What is here is checked already; `settings` makes networks of the arguments of p
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import pairwise
 from typing import Literal
 
@@ -17,7 +16,7 @@ from torch.linalg import vector_norm
 from hopfield.association import Association
 from hopfield.errors import ArgumentError
 from hopfield.reduction import dispatch, topk
-from hopfield.reduction.inputs import Inputs, of_bag, optional, tiles
+from hopfield.reduction.inputs import Inputs, broadcast, of_bag, optional, tiles
 from hopfield.reduction.partial import Partial, finish
 from hopfield.separation import Separation, Softmax, Softmax1, TopK
 from hopfield.similarity import minus_half_squares, normalised
@@ -75,7 +74,6 @@ class Network(ABC):
     def patterns(self) -> Tensor:
         """The stored patterns as they are compared, `(..., N, d)`."""
 
-    @property
     @abstractmethod
     def ground(self) -> Ground:
         """What the energy needs besides the log-partition."""
@@ -88,9 +86,8 @@ class Network(ABC):
         """The next state, `(..., S, d)`."""
         return self.start(self.readout(state, "stored"))
 
-    def energy(self, state: Tensor) -> Tensor:
+    def energy(self, state: Tensor, ground: Ground) -> Tensor:
         """−β⁻¹Ω*(s) + ½ξ·ξ + β⁻¹Ω*(bias) + ½M², `(..., S)`, +inf where no pattern is visible."""
-        ground = self.ground
         hidden = ground.visible == 0
         gain = self.log_partition(state).masked_fill(hidden, 0.0)
         gain = gain - ground.bias.log_partition.masked_fill(hidden, 0.0)
@@ -100,8 +97,7 @@ class Network(ABC):
 
     def lead(self, state: Tensor) -> tuple[int, ...]:
         """The leading dimensions that states `(..., S, d)` have after an update."""
-        leads = (tensor.shape[:-2] for tensor in (state, *self.association.own))
-        return tuple(torch.broadcast_shapes(*leads))
+        return broadcast([tensor.shape[:-2] for tensor in (state, *self.association.own)])
 
     @property
     def states_are_alike(self) -> bool:
@@ -173,7 +169,6 @@ class DenseNetwork(Network):
     def patterns(self) -> Tensor:
         return self.stored
 
-    @cached_property
     def ground(self) -> Ground:
         inputs = self._without_state()
         norms = vector_norm(self.stored.to(inputs.wide), dim=-1).square()
@@ -197,12 +192,12 @@ class DenseNetwork(Network):
 
     def lead(self, state: Tensor) -> tuple[int, ...]:
         if self.bounds is None:
-            return tuple(torch.broadcast_shapes(super().lead(state), self.stored.shape[:-2]))
+            return broadcast([super().lead(state), self.stored.shape[:-2]])
         shared = (self.stored, self.association.bias, self.association.mask)
         leads = [(*t.shape[:-2], len(self.bounds) - 1) for t in shared if t is not None]
         beta = self.association.beta
         own = (state, beta) if isinstance(beta, Tensor) else (state,)
-        return tuple(torch.broadcast_shapes(*leads, *(tensor.shape[:-2] for tensor in own)))
+        return broadcast([*leads, *(tensor.shape[:-2] for tensor in own)])
 
     @property
     def states_are_alike(self) -> bool:
@@ -270,7 +265,7 @@ class DenseNetwork(Network):
         if self.half_norms is not None:
             beta = torch.as_tensor(self.association.beta).to(self.half_norms)
             return Inputs(beta, self.half_norms, nothing.to(beta), 1.0, bias, mask)
-        states = max((tensor.shape[-2] for tensor in (bias, mask) if tensor is not None), default=1)
+        states = max([1, *(tensor.shape[-2] for tensor in (bias, mask) if tensor is not None)])
         state = self.stored.new_zeros(*([1] if self.bounds else []), states, 0)
         return Inputs(state, nothing, nothing, 1.0, bias, mask)
 

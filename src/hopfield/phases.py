@@ -1,7 +1,7 @@
 """Phases: how many patterns a state rests on, and the attractors that the energy has."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from functools import partial
 from typing import Any, Unpack
@@ -123,13 +123,16 @@ def _by_chunks(state: Tensor, network: Network, fixed_at: float, global_kl: floa
     lead = network.lead(state)
     patterns = network.patterns()
     chunk = max(1, WEIGHTS_AT_ONCE // (math.prod(lead) * patterns.shape[-2] or 1))
-    visible = network.ground.visible.expand(*lead, state.shape[-2])
+    visible = network.ground().visible.expand(*lead, state.shape[-2])
     pieces = []
     for rows in tiles(state.shape[-2], chunk):
         own = network.for_states(partial(part, rows=rows))
         weights = own.weights(state[..., rows, :]).double()
         pieces.append(_phase(weights, patterns, visible[..., rows], fixed_at, global_kl))
-    return _joined(torch.cat, pieces, -1)
+    phase = _joined(torch.cat, pieces, -1)
+    wide = torch.promote_types(state.dtype, torch.float32)
+    real = {name: getattr(phase, name).to(wide) for name in ("entropy", "kl", "heaviest")}
+    return replace(phase, **real)
 
 
 def _joined(join: Any, pieces: list[Phase], dim: int) -> Phase:
@@ -144,7 +147,7 @@ def _phase(
     weights = weights / total.masked_fill(total == 0, 1.0)
     k90 = count_holding(weights, 0.9)
     entropy = torch.special.entr(weights).sum(-1)
-    kl = (visible.clamp(min=1).log() - entropy).clamp(min=0.0)
+    kl = (visible.clamp(min=1).double().log() - entropy).clamp(min=0.0)
     heaviest = _with_duplicates(weights, patterns, fixed_at)
     label = torch.full_like(k90, PhaseLabel.METASTABLE)
     label[(k90 > visible / 2) & (kl <= global_kl)] = PhaseLabel.GLOBAL
@@ -270,9 +273,11 @@ def fixed_points(
 
 def _coinciding(points: Tensor, radius: float) -> tuple[Tensor, Tensor]:
     """Points within `radius` as groups: a member of each, largest first, and each point's group."""
+    nearest = torch.arange(len(points), device=points.device)
+    if len(points) == 0:
+        return nearest, nearest
     wide = (points - points.mean(0)).double()
     squares = wide.square().sum(-1)
-    nearest = torch.arange(len(points), device=points.device)
     for rows in tiles(len(points), max(1, WEIGHTS_AT_ONCE // max(1, len(points)))):
         apart = squares[rows, None] + squares - 2 * wide[rows] @ wide.mT
         nearest[rows] = (

@@ -13,6 +13,7 @@ from hopfield import _check
 from hopfield.errors import ArgumentError, ConvergenceWarning
 from hopfield.fixed_point import Run, update_fixed_number, update_until_stopped
 from hopfield.implicit import Adjoint, at_fixed_point
+from hopfield.network import Ground, Network
 from hopfield.settings import Settings, Stored, build
 
 
@@ -120,12 +121,18 @@ def retrieve(
             adjoint = Adjoint()
             state = at_fixed_point(network, state, adjoint)
     readout = state if projection is None else network.readout(state, "projection")
-    final = network.energy(state) if energy else None
-    path = None
-    if way is not None:
-        with torch.no_grad():
-            path = Trajectory(torch.stack(way), torch.stack([network.energy(s) for s in way]))
+    final, path = None, None
+    if energy or way is not None:
+        ground = network.ground()
+        final = network.energy(state, ground) if energy else None
+        path = None if way is None else _trajectory(network, ground, way)
     return Retrieval(state, readout, taken, converged, change, final, path, adjoint)
+
+
+@torch.no_grad()
+def _trajectory(network: Network, ground: Ground, way: list[Tensor]) -> Trajectory:
+    energies = [network.energy(state, ground) for state in way]
+    return Trajectory(torch.stack(way), torch.stack(energies))
 
 
 def _check_stopping(tol: float | None, updates: int, backward: str) -> None:

@@ -20,6 +20,7 @@ from hopfield import _check
 from hopfield.errors import ArgumentError
 
 NEARLY_ONE = 1e-8  # up to α = 1 + NEARLY_ONE, α-entmax is softmax to float64's precision
+WELL_ABOVE_ONE = 1.05  # from here on, float32 loses no more than a few units in the last place
 PARTIAL_SORT = (
     64  # support size that the sparse maps try first; they double it where it is too small
 )
@@ -147,12 +148,12 @@ class Entmax:
             raise ArgumentError(f"alpha is {self.alpha}; a finite number of at least 1 is expected")
 
     @_weights
-    def weights(self, scores: Float[Tensor, "*rows N"]) -> Float[Tensor, "*rows N"]:
+    def weights(self, scores: Float[Tensor, "*rows N"]) -> Float[Tensor, "*broadcast N"]:
         """α-entmax of the scores."""
         return _entmax(scores, self.alpha)
 
     @_conjugate
-    def conjugate(self, scores: Float[Tensor, "*rows N"]) -> Float[Tensor, "*rows"]:
+    def conjugate(self, scores: Float[Tensor, "*rows N"]) -> Float[Tensor, "*broadcast"]:
         """p·s − Ω(p) at the weights p."""
         return _tsallis_conjugate(scores, _entmax(scores, self.alpha), self.alpha)
 
@@ -185,12 +186,19 @@ def _entmax(scores: Tensor, alpha: float | Tensor) -> Tensor:
             return sparsemax(centred, -1, min(PARTIAL_SORT, scores.shape[-1]))
         if alpha == 1.5:
             return entmax15(centred, -1, min(PARTIAL_SORT, scores.shape[-1]))
+        if alpha >= WELL_ABOVE_ONE:
+            return entmax_bisect(centred, alpha, -1, _bisections(scores.dtype))
         alpha = torch.as_tensor(alpha, dtype=torch.float64, device=scores.device)
     # Bisection raises to the power 1 / (α − 1); near α = 1 that takes float64.
     sparse = alpha.double().clamp(min=1 + NEARLY_ONE)
     centred = _centred(scores.double(), (1 / (sparse - 1)).detach())
-    weights = entmax_bisect(centred, sparse, -1).to(scores.dtype)
+    weights = entmax_bisect(centred, sparse, -1, _bisections(centred.dtype)).to(scores.dtype)
     return torch.where(alpha > 1 + NEARLY_ONE, weights, torch.softmax(scores, -1))
+
+
+def _bisections(dtype: torch.dtype) -> int:
+    """How often to halve an interval of length about 1 until only rounding is left."""
+    return 30 if dtype == torch.float32 else 60
 
 
 def _centred(scores: Tensor, reach: float | Tensor) -> Tensor:

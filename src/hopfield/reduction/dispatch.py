@@ -1,6 +1,5 @@
 """The one place where an implementation of the reduction is chosen."""
 
-import math
 from dataclasses import dataclass, replace
 from functools import partial as bind
 from types import ModuleType
@@ -57,27 +56,29 @@ def choose(
         return Choice(backend, {})
     passed_over: dict[str, str] = {}
     for name, module in BACKENDS.items():
-        against = module.refuses(inputs, separation, log_partition) or _poor(name, inputs)
+        against = module.refuses(inputs, separation, log_partition) or _poor(
+            name, inputs, separation
+        )
         if against is None:
             return Choice(name, passed_over)
         passed_over[name] = against
     raise AssertionError("chunked takes everything")
 
 
-def _poor(name: str, inputs: Inputs) -> str | None:
+def _poor(name: str, inputs: Inputs, separation: Separation) -> str | None:
     """Why an implementation that could do it is not the best choice."""
     scores = inputs.rows * inputs.patterns
     if name == "fused":
         if inputs.rows > fused.FEW_STATES:
             return f"it is made for up to {fused.FEW_STATES} states, not {inputs.rows}"
         if inputs.stored.numel() < fused.WORTH_READING_ONCE:
-            return f"there are only {inputs.stored.numel():,} numbers to read"
+            return f"there are only {inputs.stored.numel()} numbers to read"
     if name == "naive" and scores > SMALL:
-        return f"it would keep {scores:,} scores in memory"
+        return f"it would keep {scores} scores in memory"
     if name == "sdpa" and scores > SMALL:
         if (why := sdpa.writes_scores_out(inputs)) is not None:
             return why
-        if flash.refuses(inputs, Softmax(), True) is None and flash.worth_splitting(inputs):
+        if flash.worth_splitting(inputs) and flash.refuses(inputs, separation, True) is None:
             return "there are too few states to keep all threads busy"
     if name == "flash" and inputs.reads_nothing and inputs.rows > flash.STATES_A_THREAD_TAKES:
         return "it would compute a read-out that nobody asked for"
@@ -138,7 +139,9 @@ def _segmented(
 
 
 def _finished(separation: Separation, terms: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    result = finish(separation, Partial(*terms))
+    if isinstance(separation, Softmax):
+        return terms
+    result = finish(separation, Partial(*terms, separation))
     return result.readout, result.log_partition
 
 
@@ -148,10 +151,11 @@ def _arguments(inputs: Inputs) -> tuple[object, ...]:
 
 def _fold(inputs: Inputs) -> Inputs:
     """Leading dimensions of the states as more states, where nothing else has any."""
-    others = [t for t in (inputs.stored, inputs.values, inputs.bias, inputs.mask) if t is not None]
-    shared = all(math.prod(t.shape[:-2]) == 1 for t in others)
-    additive = [t for t in (inputs.bias, inputs.mask) if t is not None]
-    if len(inputs.lead) == 0 or not shared or any(t.shape[-2] > 1 for t in additive):
+    if len(inputs.lead) == 0 or inputs.stored.shape[:-2].numel() > 1:
+        return inputs
+    additive = [tensor for tensor in (inputs.bias, inputs.mask) if tensor is not None]
+    alike = all(tensor.shape[:-1].numel() == 1 for tensor in additive)
+    if not alike or inputs.values.shape[:-2].numel() > 1:
         return inputs
 
     def flat(tensor: Tensor) -> Tensor:

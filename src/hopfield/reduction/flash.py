@@ -41,6 +41,8 @@ def refuses(inputs: Inputs, separation: Separation, log_partition: bool) -> str 
 
 def worth_splitting(inputs: Inputs) -> bool:
     """Whether there are too few states to keep all threads busy."""
+    if torch.compiler.is_compiling():  # the number of threads is not known to a graph
+        return False
     threads = torch.get_num_threads()
     few = inputs.rows < STATES_A_THREAD_TAKES * threads
     return few and threads > 1 and inputs.patterns >= PATTERNS_WORTH_SPLITTING

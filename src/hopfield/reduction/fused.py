@@ -19,6 +19,7 @@ from hopfield.reduction.inputs import Inputs
 from hopfield.reduction.partial import combine
 from hopfield.separation import Separation, Softmax, Softmax1
 
+INSTALLED = find_spec("numba") is not None
 FEW_STATES = 4
 WORTH_READING_ONCE = 2**21  # numbers in the stored patterns, from where reading them dominates
 
@@ -27,7 +28,7 @@ def refuses(inputs: Inputs, separation: Separation, log_partition: bool) -> str 
     """Takes float32 softmax and softmax1 on the CPU that read out the stored patterns."""
     if not isinstance(separation, (Softmax, Softmax1)):
         return f"it computes softmax, not {separation}"
-    if not installed():
+    if not INSTALLED:
         return "numba is not installed: pip install 'hopfield[fast]'"
     if inputs.state.device.type != "cpu" or inputs.state.dtype != torch.float32:
         return f"it takes float32 on the CPU, not {inputs.state.dtype} on {inputs.state.device}"
@@ -35,15 +36,11 @@ def refuses(inputs: Inputs, separation: Separation, log_partition: bool) -> str 
         return "it reads out the stored patterns, not a projection"
     if inputs.bias is not None or inputs.mask is not None:
         return "it takes no bias and no mask"
+    if not _check.may_read(inputs.state):
+        return "it cannot be traced"
     if math.prod(inputs.stored.shape[:-2]) != 1:
         return "it takes one set of stored patterns, not a batch of them"
     return None
-
-
-@cache
-def installed() -> bool:
-    """Whether the compiler is there."""
-    return find_spec("numba") is not None
 
 
 def kernel(inputs: Inputs) -> tuple[Tensor, Tensor]:

@@ -1,9 +1,9 @@
 """The arguments of one reduction, as every implementation receives them."""
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ class Inputs:
         scale: what the dot products are multiplied with: a β that is a number, else 1.
         bias: `(..., S or 1, N)`, added to the scores; −inf masks.
         mask: `(..., S or 1, N)`, bool, True takes part.
+        lead: the leading dimensions of the result.
     """
 
     state: Tensor
@@ -28,6 +29,12 @@ class Inputs:
     scale: float
     bias: Tensor | None = None
     mask: Tensor | None = None
+    lead: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        tensors = (self.state, self.stored, self.projection, self.bias, self.mask)
+        leads = [tensor.shape[:-2] for tensor in tensors if tensor is not None]
+        object.__setattr__(self, "lead", broadcast(leads))
 
     @property
     def values(self) -> Tensor:
@@ -48,12 +55,6 @@ class Inputs:
     def patterns(self) -> int:
         """N."""
         return self.stored.shape[-2]
-
-    @cached_property
-    def lead(self) -> tuple[int, ...]:
-        """The leading dimensions of the result."""
-        tensors = (self.state, self.stored, self.values, self.bias, self.mask)
-        return tuple(torch.broadcast_shapes(*(t.shape[:-2] for t in tensors if t is not None)))
 
     @property
     def rows(self) -> int:
@@ -89,6 +90,15 @@ class Inputs:
             bias=optional(lambda tensor: part(tensor, rows), self.bias),
             mask=optional(lambda tensor: part(tensor, rows), self.mask),
         )
+
+
+def broadcast(leads: Sequence[Sequence[int]]) -> tuple[int, ...]:
+    """The shape to which leading dimensions that fit broadcast; much faster than PyTorch's."""
+    longest = max(leads, key=len)
+    if all(lead == longest for lead in leads):
+        return tuple(longest)
+    aligned = zip_longest(*(reversed(lead) for lead in leads), fillvalue=1)
+    return tuple(next((size for size in sizes if size != 1), 1) for sizes in aligned)[::-1]
 
 
 def optional(function: Callable[[Tensor], Tensor], tensor: Tensor | None) -> Tensor | None:

@@ -42,6 +42,8 @@ def attention_form(inputs: Inputs) -> tuple[Tensor, Tensor, Tensor]:
     batch = math.prod(inputs.lead[:-1])
 
     def four_dimensional(tensor: Tensor) -> Tensor:
+        if len(inputs.lead) == 2 and tensor.shape[:-2] == inputs.lead:
+            return tensor
         full = tensor.expand(*inputs.lead, *tensor.shape[-2:])
         return full.reshape(batch, heads, *tensor.shape[-2:])
 

@@ -2,6 +2,7 @@
 
 from hopfield.theory.beta import StoringBeta, storing_beta
 from hopfield.theory.capacity import Capacity, capacity
+from hopfield.theory.jacobian import jacobian
 from hopfield.theory.patterns import delta, max_norm, spread
 from hopfield.theory.storage import is_stored, retrieval_error_bound
 
@@ -11,6 +12,7 @@ __all__ = [
     "capacity",
     "delta",
     "is_stored",
+    "jacobian",
     "max_norm",
     "retrieval_error_bound",
     "spread",
