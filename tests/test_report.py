@@ -1,0 +1,120 @@
+"""Pages: what is in them, and that nothing outside is needed."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+import torch
+
+from hopfield import plot
+from hopfield.errors import ArgumentError
+from hopfield.phases import PhaseLabel
+from hopfield.report import Figure, Report, Section, Table
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+class Page(HTMLParser):
+    """Collects tags and text, and fails on what is not closed."""
+
+    VOID = frozenset({"meta", "img", "source", "link", "br"})
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.tags, self.text = [], [], []
+        self.feed(html)
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+@pytest.fixture
+def report():
+    x = torch.linspace(0.1, 1, 5)
+    figure = Figure.drawn(lambda: plot.band(x, {"y": x}, "t", "x", "y"), "seen", "a line")
+    table = Table(["name <b>", "value"], [["a & b", 0.123456], ["c", 3]], "all <numbers>")
+    text = "<script>alert('no')</script> & β"
+    return Report("Title <i>", text, [Section("One", [text], [table], [figure])])
+
+
+def test_text_is_escaped(report):
+    page = Page(report.html())
+    assert not any(tag in ("script", "i", "b", "numbers") for tag, _ in page.tags)
+    text = "".join(page.text)
+    for shown in ("Title <i>", "<script>alert('no')</script> & β", "a & b", "all <numbers>"):
+        assert shown in text
+
+
+def test_nothing_outside_is_needed(report):
+    html = report.html()
+    assert not re.search(r"https?:|@import|url\(", html)
+    assert not any("href" in attributes for _, attributes in Page(html).tags)
+    pictures = [
+        a.get("src") or a.get("srcset") for t, a in Page(html).tags if t in ("img", "source")
+    ]
+    assert len(pictures) == 2
+    assert all(address.startswith("data:image/png;base64,") for address in pictures)
+    assert len(set(pictures)) == 2  # light and dark
+    assert "prefers-color-scheme: dark" in html
+    assert 'name="viewport"' in html
+
+
+def test_numbers_are_short_and_right(report):
+    page = Page(report.html())
+    assert "0.1235" in "".join(page.text)
+    cells = [attributes.get("class") for tag, attributes in page.tags if tag in ("th", "td")]
+    assert cells == [None, "number", None, "number", None, "number"]
+
+
+def test_every_picture_has_words(report):
+    images = [attributes for tag, attributes in Page(report.html()).tags if tag == "img"]
+    assert all(image["alt"] for image in images)
+
+
+def test_save_is_whole_or_not_at_all(report, tmp_path):
+    path = report.save(tmp_path / "page.html")
+    whole = path.read_text("utf-8")
+    report.sections.append(Section("broken", tables=[object()]))
+    with pytest.raises(Exception, match="caption"):
+        report.save(path)
+    assert path.read_text("utf-8") == whole
+    assert [p.name for p in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_rows_must_fit_their_columns():
+    with pytest.raises(ArgumentError, match="a row has 1 cells, the table 2 columns"):
+        Table(["a", "b"], [["only one"]], "")
+
+
+def figures():
+    x = torch.logspace(-1, 2, 6)
+    label = torch.randint(0, 3, (6, 9))
+    many = torch.rand(6, 9)
+    assert PhaseLabel.GLOBAL in label
+    return {
+        "phase_shares": lambda: plot.phase_shares(x, label, "t"),
+        "energies": lambda: plot.energies(many, "t"),
+        "error_bounds": lambda: plot.error_bounds(x, x * 0, x, "t"),
+        "band": lambda: plot.band(x, {"many": many, "one": x}, "t", "x", "y", (0.5, "level")),
+        "images": lambda: plot.images({"a": torch.rand(3, 4, 4), "b": torch.rand(2, 4, 4)}, "t"),
+    }
+
+
+@pytest.mark.parametrize("name", [name for name in plot.__all__ if name != "theme"])
+def test_every_plot_draws_on_both_grounds(name):
+    picture = Figure.drawn(figures()[name], "caption", "alt")
+    assert picture.light.startswith(PNG)
+    assert picture.dark.startswith(PNG)
+    assert picture.light != picture.dark
+    figure = figures()[name]()
+    if name != "images":
+        assert all(axes.get_xlabel() and axes.get_ylabel() for axes in figure.axes)
