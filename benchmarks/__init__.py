@@ -1,0 +1,1 @@
+"""Speed and memory beside what one would pick instead. Run them all with `make bench`."""
