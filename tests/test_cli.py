@@ -70,7 +70,7 @@ def test_a_missing_library_is_named_with_its_extra(library, tmp_path, capsys, mo
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, library, None)
     assert main(["demo", "--out", str(tmp_path)]) == 1
-    extra = {"sklearn": "learn", "matplotlib": "plot"}[library]
+    extra = {"sklearn": "learn", "matplotlib": "plot,learn"}[library]
     assert f"pip install 'hopfield[{extra}]'" in capsys.readouterr().err
 
 

@@ -51,7 +51,7 @@ def test_the_wheel_imports_in_an_empty_environment(tmp_path):
         check=False,
     )
     assert demo.returncode == 1
-    assert "pip install 'hopfield[learn]'" in demo.stderr
+    assert "pip install 'hopfield[plot,learn]'" in demo.stderr
     shutil.rmtree(empty)
 
 

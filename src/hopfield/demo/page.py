@@ -74,7 +74,7 @@ def demo(out: str | Path = "demo", *, seed: int = 0, progress: bool = False) -> 
     Raises:
         MissingExtraError: scikit-learn or Matplotlib is not installed.
     """
-    _check.extra("matplotlib", "plot")  # before the work, not after it
+    _check.extra("matplotlib", "plot,learn")  # before the work, not after it
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     found = _run(seed, progress)
@@ -188,10 +188,10 @@ def _pictures(found: Findings) -> dict[str, Figure]:
         "jacobian": Figure.drawn(
             lambda: plot.band(
                 SWEEP,
-                {"at the fixed points": swept.stretch},
+                {"norm": swept.stretch},
                 "How much an update stretches",
                 "inverse temperature β",
-                "norm of the Jacobian",
+                "norm of the Jacobian at fixed points",
                 (1.0, "no contraction above"),
             ),
             "Median and middle half over the states. It is largest where families form, and next "

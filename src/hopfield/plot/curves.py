@@ -101,5 +101,6 @@ def band(
         drawn.axhline(height, color=COLOURS["all"], linestyle="--", linewidth=1)
         drawn.annotate(name, (x[0].item(), height), (0, 3), textcoords="offset points", fontsize=9)
     drawn.set_xscale("log")
-    drawn.legend()
+    if len(curves) > 1:
+        drawn.legend()
     return figure

@@ -170,8 +170,8 @@ class SegmentReduction(torch.autograd.Function):
         bag = segments.bag.expand(*scores.shape[:-1], -1)
         g = grad_readout.index_select(-3, segments.bag)  # (..., t, S, v)
         p = torch.exp(scores - log_partition.mT.gather(-1, bag))
-        ds = p * ((g @ values.unsqueeze(-1)).squeeze(-1).mT + offset.mT.gather(-1, bag))
-        d_values = (p.mT.unsqueeze(-2) @ g).squeeze(-2)
+        ds = p * (_products(g, values) + offset.mT.gather(-1, bag))
+        d_values = _outer(p, g)
         if state.shape[-3] == 1:
             query = state.squeeze(-3).to(wide)
             d_state = (ds @ stored).unsqueeze(-3)
@@ -179,7 +179,7 @@ class SegmentReduction(torch.autograd.Function):
         else:
             query = state.index_select(-3, segments.bag).to(wide)
             d_state = _sum_by_bag(ds, stored, segments)
-            d_stored = (ds.mT.unsqueeze(-2) @ query).squeeze(-2)
+            d_stored = _outer(ds, query)
         d_stored = d_stored * ctx.scale
         if projection is None:
             d_stored = d_stored.sum_to_size(stored.shape) + d_values.sum_to_size(stored.shape)
@@ -202,12 +202,28 @@ def _scores(inputs: Inputs, segments: Segments) -> Tensor:
     if state.shape[-3] == 1:
         scores = state.squeeze(-3) @ stored.mT
     else:
-        of_pattern = state.index_select(-3, segments.bag)
-        scores = (of_pattern @ stored.unsqueeze(-1)).squeeze(-1).mT
+        scores = _products(state.index_select(-3, segments.bag), stored)
     additive = inputs.additive()
     scores = scores if additive is None else scores + additive
     lead = torch.broadcast_shapes(scores.shape[:-2], inputs.values.shape[:-2])
     return scores.expand(*lead, *scores.shape[-2:])
+
+
+# Elementwise, because a batch of tiny matrix products costs several times as much.
+
+
+def _products(of_pattern: Tensor, table: Tensor) -> Tensor:
+    """Products `(..., S, t)` of each pattern `(..., t, w)` with its S vectors `(..., t, S, w)`."""
+    return (of_pattern * table.unsqueeze(-2)).sum(-1).mT
+
+
+def _outer(weights: Tensor, of_pattern: Tensor) -> Tensor:
+    """Sums `(..., t, w)` of the vectors `(..., t, S, w)` of a pattern by weights `(..., S, t)`."""
+    *lead, _, patterns = weights.shape
+    total = of_pattern.new_zeros(*lead, patterns, of_pattern.shape[-1])
+    for state, weight in enumerate(weights.unsqueeze(-1).unbind(-3)):
+        total.addcmul_(weight, of_pattern[..., state, :])
+    return total
 
 
 def _sum_by_bag(weights: Tensor, table: Tensor, segments: Segments) -> Tensor:
