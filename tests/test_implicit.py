@@ -7,6 +7,7 @@ from torch.nn.functional import normalize
 import hopfield
 import oracle
 from hopfield import ConvergenceWarning
+from hopfield.errors import ArgumentError
 
 SETTLED = {"steps": 20_000, "tol": 1e-13}
 
@@ -109,3 +110,26 @@ def test_single_precision_and_blocks():
     (one,) = gradients(whole, [stored])
     (other,) = gradients(hopfield.retrieve(state, blocks, **settings), [stored])
     torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("size", [float("nan"), float("inf"), 1e25, 1e-25])
+def test_gradients_of_any_size_pass(size):
+    """What overflowed above must be seen below; squares of what came must not matter."""
+    state, stored = torch.randn(3, 4), torch.randn(12, 4, requires_grad=True)
+    settings = {"beta": 0.5, "steps": 200, "tol": 1e-5, "backward": "implicit"}
+
+    def gradient(factor):
+        result = hopfield.retrieve(state, stored, **settings)
+        return torch.autograd.grad((result.state * factor).sum(), stored)[0]
+
+    if torch.tensor(size).isfinite():
+        torch.testing.assert_close(gradient(size) / size, gradient(1.0), rtol=1e-4, atol=1e-5)
+    else:
+        assert not gradient(size).isfinite().any()
+
+
+def test_no_second_derivative():
+    state, stored = torch.randn(3, 4), torch.randn(12, 4, requires_grad=True)
+    result = hopfield.retrieve(state, stored, steps=200, tol=1e-5, backward="implicit")
+    with pytest.raises(ArgumentError, match="backward='unrolled'"):
+        torch.autograd.grad(result.state.sum(), stored, create_graph=True)

@@ -124,3 +124,55 @@ def test_memory_is_linear(backend):
     assert max(kept) <= stored.numel()
     assert energy.requires_grad
     assert update.requires_grad
+
+
+@pytest.mark.parametrize("separation", ["softmax", "softmax1", "sparsemax", "entmax", TopK(10)])
+@pytest.mark.parametrize("patterns", [20, 2000])
+def test_second_derivatives_do_not_depend_on_the_size(separation, patterns):
+    """A penalty on the gradient, whose own gradient starts from one that needs none."""
+    state, stored = (t.requires_grad_() for t in torch.randn(2, patterns, 8).double())
+    state = state[:100].detach().requires_grad_()
+
+    def penalty(backend):
+        settings = {"separation": separation, "beta": 0.5, "backend": backend}
+        energy = hopfield.energy(state, stored, **settings).sum()
+        (slope,) = torch.autograd.grad(energy, state, create_graph=True)
+        return torch.autograd.grad(energy + slope.square().sum(), (state, stored))
+
+    for one, other in zip(penalty(None), penalty("naive"), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_second_derivatives_over_bags():
+    state, stored = torch.randn(4, 5).double(), torch.randn(9, 5).double()
+    offsets = torch.tensor([0, 2, 3, 9])
+
+    def update(state, stored):
+        return hopfield.update(state, stored, offsets=offsets)
+
+    assert torch.autograd.gradgradcheck(update, (state.requires_grad_(), stored.requires_grad_()))
+
+
+def test_a_kernel_does_not_depend_on_defaults():
+    pytest.importorskip("numba")
+    state, stored = torch.randn(2, 64), torch.randn(40_000, 64)
+    expected = hopfield.update(state, stored, backend="fused")
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert hopfield.update(state, stored, backend="fused").equal(expected)
+        assert hopfield.energy(state, stored, backend="fused").dtype == torch.float32
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_bags_under_autocast():
+    state, stored, offsets = torch.randn(2, 4), torch.randn(9, 4), torch.tensor([0, 5, 9])
+    expected = hopfield.update(state, stored, offsets=offsets)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        torch.testing.assert_close(hopfield.update(state, stored, offsets=offsets), expected)
+
+
+@pytest.mark.parametrize("backend", [None, "naive", "blockwise", "chunked"])
+def test_an_empty_batch(backend):
+    state, stored = torch.randn(0, 3, 4), torch.randn(0, 5, 4)
+    assert hopfield.update(state, stored, backend=backend).shape == (0, 3, 4)

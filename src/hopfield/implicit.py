@@ -12,9 +12,8 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from hopfield.errors import ConvergenceWarning
+from hopfield.errors import ArgumentError, ConvergenceWarning
 from hopfield.network import Network
 
 MOST_ITERATIONS = 200
@@ -50,8 +49,11 @@ class _FixedPoint(torch.autograd.Function):
         return state.clone()
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        if torch.is_grad_enabled():  # create_graph=True
+            raise ArgumentError(
+                "the implicit gradient cannot be differentiated again; use backward='unrolled'"
+            )
         (state,) = ctx.saved_tensors
         with torch.enable_grad():
             point = state.detach().requires_grad_()
@@ -69,7 +71,9 @@ class _FixedPoint(torch.autograd.Function):
 def _solve(jacobian: Any, grad: Tensor) -> tuple[Tensor, Tensor, int, Tensor]:
     """Conjugate gradients on (I − J) u = g, each state by itself."""
     accuracy = torch.finfo(grad.dtype).eps ** 0.75
-    u, residual = torch.zeros_like(grad), grad
+    size = grad.abs().amax(-1, keepdim=True)  # squares neither overflow nor vanish; NaN passes on
+    residual = grad / size.masked_fill(size == 0, 1.0)
+    u = torch.zeros_like(grad)
     direction = residual
     square = start = _dot(residual, residual)
     expanding = torch.zeros_like(square, dtype=torch.bool)
@@ -90,7 +94,7 @@ def _solve(jacobian: Any, grad: Tensor) -> tuple[Tensor, Tensor, int, Tensor]:
         direction = residual + torch.where(going, next_square / square, 0.0) * direction
         square = next_square
     relative = torch.where(start > 0, (square / start).sqrt(), 0.0)
-    return u, relative.squeeze(-1), iterations, expanding.squeeze(-1)
+    return u * size, relative.squeeze(-1), iterations, expanding.squeeze(-1)
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:

@@ -141,11 +141,17 @@ class Entmax:
     alpha: float | Float[Tensor, "..."] = 1.5
 
     def __post_init__(self) -> None:
-        least = self.alpha
-        if isinstance(least, Tensor):
-            least = least.min().item() if _check.may_read(least) else 1.0
-        if not 1 <= least < torch.inf:
-            raise ArgumentError(f"alpha is {self.alpha}; a finite number of at least 1 is expected")
+        if isinstance(self.alpha, Tensor):
+            _check.floating("alpha", self.alpha, 0)
+            readable = _check.may_read(self.alpha)
+            good = not readable or bool(((self.alpha >= 1) & self.alpha.isfinite()).all())
+        else:
+            number = _check.real(self.alpha)
+            good = number is not None and 1 <= number < torch.inf
+        if not good:
+            raise ArgumentError(
+                f"alpha is {self.alpha!r}; finite numbers of at least 1 are expected"
+            )
 
     @_weights
     def weights(self, scores: Float[Tensor, "*rows N"]) -> Float[Tensor, "*broadcast N"]:
@@ -181,19 +187,48 @@ def _entmax(scores: Tensor, alpha: float | Tensor) -> Tensor:
     if not isinstance(alpha, Tensor):
         if alpha <= 1 + NEARLY_ONE:
             return torch.softmax(scores, -1)
-        centred = _centred(scores, 1 / (alpha - 1))
-        if alpha == 2:
-            return sparsemax(centred, -1, min(PARTIAL_SORT, scores.shape[-1]))
-        if alpha == 1.5:
-            return entmax15(centred, -1, min(PARTIAL_SORT, scores.shape[-1]))
         if alpha >= WELL_ABOVE_ONE:
-            return entmax_bisect(centred, alpha, -1, _bisections(scores.dtype))
+            return _FixedEntmax.apply(_centred(scores, 1 / (alpha - 1)), alpha)
         alpha = torch.as_tensor(alpha, dtype=torch.float64, device=scores.device)
     # Bisection raises to the power 1 / (α − 1); near α = 1 that takes float64.
     sparse = alpha.double().clamp(min=1 + NEARLY_ONE)
     centred = _centred(scores.double(), (1 / (sparse - 1)).detach())
     weights = entmax_bisect(centred, sparse, -1, _bisections(centred.dtype)).to(scores.dtype)
     return torch.where(alpha > 1 + NEARLY_ONE, weights, torch.softmax(scores, -1))
+
+
+class _FixedEntmax(torch.autograd.Function):
+    """α-entmax for a number α, with a gradient that can be differentiated again.
+
+    The package's has a square root of the weights, whose slope at 0 makes second derivatives NaN.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(scores: Tensor, alpha: float) -> Tensor:
+        """The weights."""
+        if alpha == 2:
+            return sparsemax(scores, -1, min(PARTIAL_SORT, scores.shape[-1]))
+        if alpha == 1.5:
+            return entmax15(scores, -1, min(PARTIAL_SORT, scores.shape[-1]))
+        return entmax_bisect(scores, alpha, -1, _bisections(scores.dtype))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """Keep the weights: they say all about the slope."""
+        ctx.alpha = inputs[1]
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        """`u g − u (u·g) / Σu` with `u = p^(2 − α)` on the support (Peters et al. 2019)."""
+        (weights,) = ctx.saved_tensors
+        support = weights > 0
+        slope = torch.where(support, weights, 1.0).pow(2 - ctx.alpha) * support
+        product = slope * grad
+        share = slope / slope.sum(-1, keepdim=True)
+        return product - share * product.sum(-1, keepdim=True), None
 
 
 def _bisections(dtype: torch.dtype) -> int:

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hopfield.errors import ArgumentError
+from hopfield.errors import ArgumentError, ShapeError
 from hopfield.separation import Separation, Softmax, Softmax1, TopK
 
 MERGEABLE = (Softmax, Softmax1, TopK)
@@ -45,6 +45,7 @@ def merge(partials: Iterable[Partial]) -> Partial:
 
     Raises:
         ArgumentError: nothing to merge, or separations that differ.
+        ShapeError: results for states of different shapes.
     """
     merged: Partial | None = None
     for part in partials:
@@ -64,6 +65,11 @@ def _merge_two(first: Partial, second: Partial) -> Partial:
         raise ArgumentError(
             f"merge got partial results of {first.separation} and of {second.separation}; "
             f"all must be of the same separation"
+        )
+    if first.log_partition.shape != second.log_partition.shape:
+        raise ShapeError(
+            f"merge got partial results for states of shape {tuple(first.log_partition.shape)} and "
+            f"{tuple(second.log_partition.shape)}; all must be for the same states"
         )
     one, other = first.terms or first, second.terms or second
     if isinstance(first.separation, TopK):

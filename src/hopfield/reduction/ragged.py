@@ -11,14 +11,17 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn.functional import embedding_bag
 
-from hopfield.reduction.inputs import Inputs, of_bag
+from hopfield.reduction import naive
+from hopfield.reduction.inputs import Inputs, of_bag, optional
+from hopfield.reduction.partial import SOFTMAX
+from hopfield.reduction.softmax import differentiable_gradients
 from hopfield.separation import Separation, for_states
 
 NUMBERS_AT_ONCE = 2**22
@@ -155,11 +158,14 @@ class SegmentReduction(torch.autograd.Function):
         ctx.save_for_backward(*tensors, *output)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad_readout: Tensor, grad_log_partition: Tensor) -> tuple[Any, ...]:
         """Gradients of state, stored, projection and bias; see `softmax` for the formulas."""
         state, stored, projection, bias, mask, readout, log_partition = ctx.saved_tensors
         inputs = Inputs(state, stored, projection, ctx.scale, bias, mask)
+        if torch.is_grad_enabled():  # create_graph=True
+            one_by_one = partial(_one_by_one, segments=ctx.segments)
+            grads = differentiable_gradients(one_by_one, inputs, grad_readout, grad_log_partition)
+            return *grads, None, None, None
         wide, segments = inputs.wide, ctx.segments
         stored, values = stored.to(wide), inputs.values.to(wide)
         grad_readout = grad_readout.to(wide)
@@ -183,12 +189,12 @@ class SegmentReduction(torch.autograd.Function):
         d_stored = d_stored * ctx.scale
         if projection is None:
             d_stored = d_stored.sum_to_size(stored.shape) + d_values.sum_to_size(stored.shape)
-        grads = (d_state * ctx.scale, d_stored, d_values, ds)
+        found = (d_state * ctx.scale, d_stored, d_values, ds)
         sources = (state, ctx.saved_tensors[1], projection, bias)
         return (
             *(
                 None if source is None else grad.sum_to_size(source.shape).to(source.dtype)
-                for grad, source in zip(grads, sources, strict=True)
+                for grad, source in zip(found, sources, strict=True)
             ),
             None,
             None,
@@ -207,6 +213,27 @@ def _scores(inputs: Inputs, segments: Segments) -> Tensor:
     scores = scores if additive is None else scores + additive
     lead = torch.broadcast_shapes(scores.shape[:-2], inputs.values.shape[:-2])
     return scores.expand(*lead, *scores.shape[-2:])
+
+
+def _one_by_one(inputs: Inputs, segments: Segments) -> tuple[Tensor, Tensor]:
+    """The same in operations that can be differentiated twice."""
+    parts = []
+    for bag, (low, high) in enumerate(pairwise(segments.starts.tolist())):
+
+        def own(tensor: Tensor | None, dim: int) -> Any:
+            return optional(lambda t: t.narrow(dim, low, high - low), tensor)  # noqa: B023
+
+        alone = replace(
+            inputs,
+            state=of_bag(inputs.state, bag),
+            stored=own(inputs.stored, -2),
+            projection=own(inputs.projection, -2),
+            bias=own(inputs.bias, -1),
+            mask=own(inputs.mask, -1),
+        )
+        parts.append(naive.reduce(alone, SOFTMAX, log_partition=True))
+    readouts, log_partitions = zip(*parts, strict=True)
+    return torch.stack(readouts, -3), torch.stack(log_partitions, -2)
 
 
 # Elementwise, because a batch of tiny matrix products costs several times as much.

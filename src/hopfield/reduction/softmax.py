@@ -6,13 +6,16 @@ from the log-partition (the scheme of FlashAttention: Dao et al. 2022, arXiv 220
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from hopfield.reduction import naive
 from hopfield.reduction.inputs import Inputs, part, tiles
+from hopfield.reduction.partial import SOFTMAX
 
 Kernel = Callable[[Inputs], tuple[Tensor, Tensor]]
 
@@ -53,15 +56,42 @@ class SoftmaxReduction(torch.autograd.Function):
         ctx.save_for_backward(*tensors, *output)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad_readout: Tensor, grad_log_partition: Tensor) -> tuple[Any, ...]:
         """Gradients of the tensors, tile by tile."""
         state, stored, projection, bias, mask, readout, log_partition = ctx.saved_tensors
         inputs = Inputs(state, stored, projection, ctx.scale, bias, mask)
+        if torch.is_grad_enabled():  # create_graph=True
+            written_out = partial(naive.reduce, separation=SOFTMAX, log_partition=True)
+            grads = differentiable_gradients(written_out, inputs, grad_readout, grad_log_partition)
+            return *grads, None, None, None
         grads = _backward(
             inputs, readout, log_partition, grad_readout, grad_log_partition, ctx.needs_input_grad
         )
         return *grads, None, None, None
+
+
+def differentiable_gradients(
+    function: Callable[[Inputs], tuple[Tensor, Tensor | None]], inputs: Inputs, *grads: Tensor
+) -> tuple[Tensor | None, ...]:
+    """Gradients of state, stored, projection and bias that can be differentiated again.
+
+    The function is computed anew in operations that PyTorch differentiates; S · N scores are kept.
+    """
+    names = ("state", "stored", "projection", "bias")
+    given = {name: getattr(inputs, name) for name in names}
+    # Views, so that what one of them was computed from another by does not count here.
+    views = {name: t.view_as(t) for name, t in given.items() if t is not None and t.requires_grad}
+    readout, log_partition = function(replace(inputs, **views))
+    assert log_partition is not None
+    found = torch.autograd.grad(
+        (readout, log_partition),
+        [*views.values()],
+        grads,
+        create_graph=True,
+        allow_unused=True,
+    )
+    by_name = dict(zip(views, found, strict=True))
+    return tuple(by_name.get(name) for name in names)
 
 
 def _backward(
