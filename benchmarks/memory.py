@@ -23,6 +23,7 @@ CONTENDERS = {
         q, k, v, backend="blockwise"
     ).sum(),
     "update, sparsemax": lambda q, k, v: hopfield.update(q, k, v, separation="sparsemax").sum(),
+    "update, entmax": lambda q, k, v: hopfield.update(q, k, v, separation="entmax").sum(),
     "update, TopK(32)": lambda q, k, v: hopfield.update(
         q, k, v, separation=hopfield.TopK(32)
     ).sum(),

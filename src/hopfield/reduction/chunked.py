@@ -14,7 +14,7 @@ from hopfield.reduction import naive
 from hopfield.reduction.inputs import Inputs, part, tiles
 from hopfield.separation import Separation, for_states
 
-SCORES_AT_ONCE = 2**21
+SCORES_AT_ONCE = 2**23  # 32 MiB: from there on, freed memory returns to the system, unfragmented
 
 
 def refuses(inputs: Inputs, separation: Separation, log_partition: bool) -> str | None:
@@ -26,7 +26,7 @@ def reduce(
     inputs: Inputs, separation: Separation, log_partition: bool
 ) -> tuple[Tensor, Tensor | None]:
     """`naive.reduce` over chunks of states."""
-    chunk = max(1, SCORES_AT_ONCE // (math.prod(inputs.lead) * inputs.patterns))
+    chunk = max(1, SCORES_AT_ONCE // (math.prod(inputs.lead) * inputs.patterns or 1))
     parts = [
         checkpoint(  # keeps the chunk's inputs, not its scores
             naive.reduce,
