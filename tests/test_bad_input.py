@@ -135,3 +135,46 @@ def test_numbers_of_other_libraries_are_numbers(untyped):
     expected = hopfield.update(STATE, STORED, beta=2.0)
     for beta in (2, np.float32(2), np.float64(2), torch.tensor(2.0), torch.tensor([[2.0]])):
         torch.testing.assert_close(hopfield.update(STATE, STORED, beta=beta), expected)
+
+
+def test_projections_and_bias_are_searched_too(untyped):
+    broken = torch.full((5, 2), torch.nan)
+    for stored, projection in (([STORED], broken), ([(STORED, broken)], "blocks")):
+        with pytest.raises(ArgumentError, match="projection has NaN"):
+            hopfield.update(STATE, stored, projection, validate=True)
+    with pytest.raises(ArgumentError, match="bias has NaN"):
+        hopfield.update(STATE, STORED, bias=torch.full((5,), torch.inf), validate=True)
+    hopfield.update(STATE, STORED, bias=torch.tensor([0.0] * 4 + [-torch.inf]), validate=True)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "error", "message"),
+    [
+        ("much", ArgumentError, "alpha is 'much'; finite numbers of at least 1"),
+        (True, ArgumentError, "alpha is True"),
+        (torch.tensor([1.5, torch.inf]), ArgumentError, "finite numbers of at least 1"),
+        (torch.tensor([2]), DtypeError, "alpha has dtype torch.int64"),
+        (torch.full((7, 1), 1.5), ShapeError, r"alpha has shape \(7, 1\); it must broadcast"),
+        (torch.full((3,), 1.5), ShapeError, r"alpha has shape \(3,\); it must broadcast"),
+    ],
+)
+def test_alphas(untyped, alpha, error, message):
+    for function in FUNCTIONS:
+        with pytest.raises(error, match=message):
+            function(STATE, STORED, separation=hopfield.Entmax(alpha))
+
+
+@pytest.mark.parametrize(
+    ("index", "error", "message"),
+    [
+        ([0, 1, 2], DtypeError, r"is \[0, 1, 2\]; a tensor of indices"),
+        (torch.tensor([0.0, 1, 2]), DtypeError, r"is torch.float32 \(3,\)"),
+        (torch.tensor([True, False, True]), DtypeError, "is torch.bool"),
+        (torch.tensor([0, 5, -1]), ArgumentError, "2 indices outside 0 to 4, the first is 5"),
+    ],
+)
+def test_indices_of_patterns(untyped, index, error, message):
+    with pytest.raises(error, match=message):
+        hopfield.theory.delta(STORED, index)
+    with pytest.raises(error, match=message):
+        hopfield.theory.retrieval_error_bound(STATE, STORED, 1.0, target=index)

@@ -156,3 +156,30 @@ def test_wrong_blocks(untyped, patterns):
         update(state, cut(stored), offsets=torch.tensor([0, 40]))
     with pytest.raises(ArgumentError, match=r"stored has NaN .* \(1,\)"):
         update(state, [torch.tensor([[0.0] * 4, [float("nan")] * 4])], validate=True)
+
+
+def test_blocks_with_leading_dimensions_that_the_states_lack():
+    state, stored = torch.randn(5, 4), torch.randn(2, 8, 4)
+    blocks = [stored[:, :5], stored[:, 5:]]
+    settings = {"steps": 100, "tol": 1e-4, "trajectory": True, "energy": True}
+    found = hopfield.retrieve(state, blocks, **settings)
+    expected = hopfield.retrieve(state, stored, **settings)
+    torch.testing.assert_close(found.state, expected.state)
+    torch.testing.assert_close(found.energy, expected.energy)
+    assert found.trajectory.state.shape == expected.trajectory.state.shape
+    phases = hopfield.phase(state, blocks), hopfield.phase(state, stored)
+    torch.testing.assert_close(phases[0].kl, phases[1].kl)
+
+
+def test_an_iterator_serves_the_one_pass_that_is_needed():
+    state, stored = torch.randn(5, 4), torch.randn(8, 4)
+    found = hopfield.retrieve(state, iter([stored[:3], stored[3:]]), tol=100.0)
+    torch.testing.assert_close(found.state, hopfield.update(state, stored))
+
+
+def test_blocks_that_do_not_fit_each_other():
+    state = torch.randn(5, 4)
+    with pytest.raises(ShapeError, match="all must be for the same states"):
+        hopfield.update(state, [torch.randn(2, 3, 4), torch.randn(3, 3, 4)])
+    with pytest.raises(ShapeError, match=r"do not broadcast: stored \(3,\), state \(2,\)"):
+        hopfield.update(state.expand(2, 5, 4), [torch.randn(3, 3, 4)])

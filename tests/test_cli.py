@@ -81,3 +81,19 @@ def test_usage(arguments, code):
     )
     assert done.returncode == code
     assert "usage: hopfield" in done.stdout + done.stderr
+
+
+def test_an_interrupt_ends_without_a_traceback(tmp_path, capsys, monkeypatch):
+    def interrupted(*arguments, **settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hopfield.demo.demo", interrupted)
+    assert main(["demo", "--out", str(tmp_path)]) == 130
+    assert capsys.readouterr().err == "hopfield: stopped\n"
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_seeds_out_of_range(seed, tmp_path, capsys):
+    assert main(["demo", "--out", str(tmp_path / "out"), f"--seed={seed}"]) == 1
+    assert "seed is" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -145,3 +145,34 @@ def test_explain_names_the_choice_and_the_reasons():
     assert hopfield.explain(state, stored, backend="naive").backend == "naive"
     with pytest.raises(ArgumentError, match="in one tensor, without offsets"):
         hopfield.explain(state, stored, offsets=torch.tensor([0, 20_000]))
+
+
+@pytest.mark.parametrize("similarity", ["dot", "euclidean"])
+@pytest.mark.parametrize("shape", [(), (1,), (3, 1)])
+def test_a_tensor_beta_does_not_overflow_half_precision(similarity, shape):
+    """βξ is beyond float16's range where the scores are not."""
+    state = torch.tensor([[100.0, 0], [0, 90], [80, 80]]).half()
+    stored = torch.tensor([[0.1, 0], [-0.1, 0], [0, 0.1]]).half()
+    beta = torch.full(shape, 1000.0)
+    found = hopfield.update(state, stored, beta=beta, similarity=similarity)
+    expected = hopfield.update(state, stored, beta=1000.0, similarity=similarity)
+    torch.testing.assert_close(found, expected)
+    assert hopfield.energy(state, stored, beta=beta).isfinite().all()
+
+
+def test_cosine_of_vectors_whose_squares_overflow():
+    state, stored = torch.randn(3, 4), torch.randn(5, 4)
+    expected = hopfield.update(state, stored, similarity="cosine")
+    for size in (1e25, 1e-25):
+        found = hopfield.update(size * state, size * stored, similarity="cosine")
+        torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1), (3, 1), (1, 1, 1)])
+def test_bias_and_mask_that_are_the_same_for_all_patterns(shape):
+    state, stored = torch.randn(3, 4), torch.randn(7, 4)
+    settings = {"bias": torch.rand(shape), "mask": torch.ones(shape, dtype=torch.bool)}
+    expected = hopfield.update(state, stored)
+    for patterns in (stored, [stored[:2], stored[2:]]):
+        found = hopfield.update(state, patterns, **settings)
+        torch.testing.assert_close(found.reshape(3, 4), expected)

@@ -7,6 +7,7 @@ from torch.nn.functional import normalize
 
 import hopfield
 from hopfield import PhaseLabel, phases
+from hopfield.equal_patterns import equal_patterns
 from hopfield.errors import ArgumentError, ShapeError
 from hopfield.phases import HeadClass, count_holding, head_class
 
@@ -155,3 +156,62 @@ def test_bad_arguments(untyped):
         hopfield.fixed_points(stored, offsets=torch.tensor([0, 5]))
     with pytest.raises(ArgumentError, match="tol is 0"):
         hopfield.fixed_points(stored, tol=0.0)
+
+
+def test_duplicates_count_together_whatever_their_weight():
+    """Equal patterns of different multiplicity, and many light ones beside a heavier stranger."""
+    stored = torch.tensor([[1.0, 0], [1, 0], [0, 1], [-0.0, 1]])
+    bias = torch.tensor([3, 1, 0.2, 0.1]).log()
+    found = hopfield.phase(torch.zeros(1, 2), stored, bias=bias)
+    assert found.heaviest.item() == pytest.approx(4 / 4.3)
+    assert found.label.item() == PhaseLabel.FIXED_POINT
+    many = torch.cat([torch.tensor([[0.0, 1]]), torch.tensor([[1.0, 0]]).expand(12, 2)])
+    bias = torch.tensor([0.092] + 12 * [0.908 / 12]).log()
+    found = hopfield.phase(torch.zeros(1, 2), many, bias=bias)
+    assert found.heaviest.item() == pytest.approx(0.908)
+    assert found.label.item() == PhaseLabel.FIXED_POINT
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_equal_patterns_are_numbered(dtype):
+    kinds = torch.tensor([0, 1, 2, 3])[torch.randint(4, (3, 50))]
+    rows = torch.tensor([[1.0, 1], [-1, 1], [1, -1], [2, 1]], dtype=dtype)[kinds]
+    number = equal_patterns(rows)
+    same = kinds.unsqueeze(-1) == kinds.unsqueeze(-2)
+    assert same.equal(number.unsqueeze(-1) == number.unsqueeze(-2))
+    assert equal_patterns(torch.cat([torch.eye(40), -torch.eye(40)]).to(dtype)) is None
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_has_the_same_attractors(dtype):
+    centres = 2 * torch.randn(5, 16)
+    stored = centres.repeat(20, 1) + 0.05 * torch.randn(100, 16)
+    for patterns in (stored, stored.to(dtype)):
+        assert len(hopfield.fixed_points(patterns, beta=1.0).state) == 5
+
+
+def test_chains_of_near_ends_are_one_attractor():
+    ends = torch.tensor([[0.0], [1.8], [0.9], [5.0]])
+    first, group = phases._coinciding(ends, 1.0)
+    assert first.tolist() == [0, 3]
+    assert group.tolist() == [0, 0, 0, 1]
+
+
+def test_masked_patterns_are_no_starts():
+    mask = torch.tensor([True, True, False, True])
+    found = hopfield.fixed_points(torch.eye(4), beta=20.0, mask=mask)
+    assert len(found.state) == 3
+    assert found.reached[2] == -1
+
+
+def test_a_state_that_is_not_a_number_has_no_phase():
+    found = hopfield.phase(torch.tensor([[torch.nan, 0.0]]), torch.eye(2))
+    assert found.label.item() == PhaseLabel.NONE
+
+
+@pytest.mark.parametrize("beta", [torch.tensor(2.0), torch.tensor([2.0])])
+def test_a_lone_tensor_beta(beta):
+    stored = torch.randn(6, 4)
+    expected = hopfield.phase(stored, stored, beta=2.0)
+    torch.testing.assert_close(hopfield.phase(stored, stored, beta=beta).kl, expected.kl)
+    assert len(hopfield.fixed_points(stored, beta=beta).state) > 0

@@ -154,19 +154,42 @@ def inverse_temperature(beta: object, state: Tensor) -> float | Tensor:
     """β: a finite number above 0, or a tensor that broadcasts to `(..., S, 1)`."""
     if not isinstance(beta, Tensor):
         return positive("beta", beta)
-    if not beta.is_floating_point():
-        raise DtypeError(f"beta has dtype {beta.dtype}; a floating dtype is expected")
-    if beta.device != state.device and beta.dim() > 0:
-        raise DtypeError(
-            f"beta is on {beta.device} but state is on {state.device}; move it with beta.to(...)"
-        )
-    broadcasts("beta", beta, (state.shape[-2], 1), "(..., S, 1)")
+    beta = per_state("beta", beta, state)
     if may_read(beta) and not bool(((beta > 0) & beta.isfinite()).all()):
         raise ArgumentError(
             f"beta has values from {beta.min().item():g} to {beta.max().item():g}; "
             f"all must be finite and above 0"
         )
     return beta
+
+
+def per_state(name: str, tensor: Tensor, state: Tensor) -> Tensor:
+    """A floating tensor that broadcasts to `(..., S, 1)`, with at least two dimensions."""
+    floating(name, tensor, 0)
+    if tensor.dim() == 0:  # a lone number may lie anywhere
+        tensor = tensor.to(state.device)
+    if tensor.device != state.device:
+        raise DtypeError(
+            f"{name} is on {tensor.device} but state is on {state.device}; "
+            f"move it with {name}.to(state.device)"
+        )
+    broadcasts(name, tensor, (state.shape[-2], 1), "(..., S, 1)")
+    return torch.atleast_2d(tensor)
+
+
+def indices(name: str, tensor: object, size: int) -> Tensor:
+    """Indices of patterns, `(n,)`, whole numbers from 0 to `size` − 1."""
+    whole = isinstance(tensor, Tensor) and tensor.dtype in (torch.int64, torch.int32)
+    if not isinstance(tensor, Tensor) or not whole or tensor.dim() != 1:
+        came = f"{tensor.dtype} {shape_of(tensor)}" if isinstance(tensor, Tensor) else repr(tensor)
+        raise DtypeError(f"{name} is {came}; a tensor of indices, int64, shape (n,), is expected")
+    outside = (tensor < 0) | (tensor >= size)
+    if bool(outside.any()):
+        raise ArgumentError(
+            f"{name} has {int(outside.sum())} indices outside 0 to {size - 1}, the first is "
+            f"{int(tensor[outside][0])}"
+        )
+    return tensor
 
 
 def may_read(tensor: Tensor) -> bool:

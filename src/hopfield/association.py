@@ -10,6 +10,8 @@ from hopfield.reduction.inputs import of_bag, optional
 from hopfield.separation import Separation, for_states
 from hopfield.similarity import Similarity
 
+HALF_PRECISION_ROOM = 256.0  # βξ may overflow float16 where the scores, in float32, would not
+
 
 @dataclass(frozen=True)
 class Association:
@@ -57,6 +59,8 @@ class Association:
         """The same for some of the patterns."""
 
         def select(tensor: Tensor) -> Tensor:
+            if tensor.shape[-1] == 1 and isinstance(index, slice):  # the same for all patterns
+                return tensor.expand(*tensor.shape[:-1], index.stop - index.start)
             return tensor[..., index]
 
         return replace(self, bias=optional(select, self.bias), mask=optional(select, self.mask))
@@ -70,12 +74,14 @@ class Association:
             per_bag = tensor.dim() > 2 and tensor.shape[-3] > 1
             return tensor.index_select(-3, index) if per_bag else tensor
 
-        return replace(self.for_states(select), bias=self.bias, mask=self.mask)
+        own = replace(self, bias=None, mask=None).for_states(select)
+        return replace(own, bias=self.bias, mask=self.mask)
 
     def of_states(self, state: Tensor) -> tuple[float, Tensor]:
-        """β as a number that scales the scores, and states with a tensor β multiplied in."""
+        """What scales the scores, and states with the rest of a tensor β multiplied in."""
         if isinstance(self.beta, Tensor):
-            return 1.0, (state * self.beta).to(state.dtype)
+            room = HALF_PRECISION_ROOM if state.dtype == torch.float16 else 1.0
+            return room, (state * (self.beta / room)).to(state.dtype)
         return self.beta, state
 
     def energy_scale(self, dtype: torch.dtype) -> float | Tensor:

@@ -80,9 +80,10 @@ def update_until_stopped(
     """
     shape = state.shape
     if network.states_are_alike:
-        state = state.reshape(-1, shape[-1])
+        ones = (1,) * (state.dim() - 2)
+        state = state.reshape(*ones, shape[:-1].numel(), shape[-1])
     index = torch.arange(state.shape[:-1].numel(), device=state.device).view(state.shape[:-1])
-    everywhere = state.detach().reshape(-1, shape[-1])
+    everywhere = state.detach().reshape(index.numel(), shape[-1])
     working = Working(network, state, state, index, torch.ones_like(index, dtype=torch.bool))
     stopped: list[Run] = []
     places: list[Tensor] = []
@@ -124,16 +125,14 @@ def _pack(working: Working) -> Working:
     width = int(working.moving.sum(-1).max())
     if width < working.moving.shape[-1]:
         order = working.moving.byte().argsort(dim=-1, descending=True, stable=True)[..., :width]
-        network = working.network.for_rows(order)
-        if network is not None:
-            before, state, index, moving = _tensors(working)
-            working = Working(
-                network,
-                before.take_along_dim(order.unsqueeze(-1), -2),
-                state.take_along_dim(order.unsqueeze(-1), -2),
-                index.take_along_dim(order, -1),
-                moving.take_along_dim(order, -1),
-            )
+        before, state, index, moving = _tensors(working)
+        working = Working(
+            working.network.for_rows(order),
+            before.take_along_dim(order.unsqueeze(-1), -2),
+            state.take_along_dim(order.unsqueeze(-1), -2),
+            index.take_along_dim(order, -1),
+            moving.take_along_dim(order, -1),
+        )
     return working
 
 

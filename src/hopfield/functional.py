@@ -22,14 +22,16 @@ def update(
 
     With softmax and the dot product this is the update rule of Ramsauer et al. 2020
     (arXiv 2008.02217), eq. 3, where V = X, and attention, eq. 10, for any V. It is differentiable
-    in every tensor and takes memory linear in S and in N.
+    in every tensor and takes memory linear in S and in N. A second derivative (`create_graph=True`)
+    of the softmax takes `backend="naive"` where PyTorch's attention was chosen, which has none, and
+    memory in S · N.
 
     Args:
         state: states ξ, `(..., S, d)`.
         stored: stored patterns X, `(..., N, d)`, N ≥ 1. Or blocks of them: an iterable whose items
             are `(..., n, d)` tensors or callables that return one; a generator function that yields
             such items; or one such callable. What a callable returns is not kept for backward but
-            computed again.
+            computed again; tensors, also those that a generator yields, are kept.
         projection: what is read out, V, `(..., N, v)`. By default the stored patterns: the result
             is then the next state, normalised for cosine similarity. "blocks": each block is a
             pair (stored, projection).
@@ -55,8 +57,9 @@ def energy(
     separation and M the largest norm of a visible pattern: eq. 2 of Ramsauer et al. 2020
     (arXiv 2008.02217), where Ω* is log-sum-exp and there is no bias, so that Ω*(0) = ln N.
 
-    It is never negative for the dot product, and its gradient is `ξ − update(ξ)` for any bias that
-    does not depend on ξ; not for cosine similarity, where states are taken as normalised.
+    It is never negative for the dot product, up to rounding (ε ln N / β), and its gradient is
+    `ξ − update(ξ)` for any bias that does not depend on ξ; not for cosine similarity, where states
+    are taken as normalised.
 
     Args:
         state: states ξ, `(..., S, d)`.

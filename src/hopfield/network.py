@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from torch import Tensor
@@ -108,8 +108,8 @@ class Network(ABC):
         """The network for a selection of states: `select` acts on `(..., S or 1, ·)` tensors."""
         return replace(self, association=self.association.for_states(select))
 
-    def for_rows(self, order: Tensor) -> "Network | None":
-        """The network for states that `order`, `(..., W)`, picks and packs; None if it cannot."""
+    def for_rows(self, order: Tensor) -> "Network":
+        """The network for states that `order`, `(..., W)`, picks and packs."""
         lead = order.shape[:-1]
 
         def pick(tensor: Tensor) -> Tensor:
@@ -127,6 +127,10 @@ class Network(ABC):
     def detached(self) -> "Network":
         """The same network, without gradients."""
         return self.for_states(Tensor.detach)
+
+    def any_backend(self) -> Self:
+        """The same network, computed by whichever implementation can."""
+        return replace(self, association=replace(self.association, backend=None))
 
 
 @dataclass(frozen=True)
@@ -177,8 +181,7 @@ class DenseNetwork(Network):
         radius, visible = (torch.stack(part, -2) for part in zip(*found, strict=True))
         if self.bounds is None:
             radius, visible = radius.squeeze(-2), visible.squeeze(-2)
-        any_backend = replace(self, association=replace(self.association, backend=None))
-        return Ground(any_backend._partial(inputs), radius, visible)
+        return Ground(self.any_backend()._partial(inputs), radius, visible)
 
     def bags(self, state: Tensor) -> Iterator[tuple[Tensor, "DenseNetwork"]]:
         """Each bag as a network of its own, with its states `(..., S, d)`."""
@@ -204,8 +207,24 @@ class DenseNetwork(Network):
         alone = self.bounds is None and self.stored.shape[:-2].numel() == 1
         return alone and self.association.alike
 
-    def for_rows(self, order: Tensor) -> "Network | None":
-        return None if self.bounds is not None else super().for_rows(order)
+    def for_rows(self, order: Tensor) -> Network:
+        network = super().for_rows(order)
+        if self.bounds is None:
+            return network
+        of_pattern = order.index_select(-2, self._bag_of_pattern(order.device)).mT
+
+        def pick(tensor: Tensor) -> Tensor:  # mask and bias of a pattern's bag, (..., S or 1, T)
+            if tensor.shape[-2] == 1:
+                return tensor
+            lead = of_pattern.shape[:-2]
+            return tensor.expand(*lead, *tensor.shape[-2:]).take_along_dim(of_pattern, -2)
+
+        bias, mask = optional(pick, self.association.bias), optional(pick, self.association.mask)
+        return replace(network, association=replace(network.association, bias=bias, mask=mask))
+
+    def _bag_of_pattern(self, device: torch.device) -> Tensor:
+        sizes = torch.tensor(self.bounds, device=device).diff()
+        return torch.repeat_interleave(torch.arange(len(sizes), device=device), sizes)
 
     def for_lead(self, dim: int, kept: Tensor) -> "Network | None":
         if self.bounds is not None:
@@ -234,8 +253,7 @@ class DenseNetwork(Network):
     def _for_bags(self, kept: Tensor) -> "DenseNetwork":
         """The network for some of the bags."""
         sizes = torch.tensor(self.bounds, device=kept.device).diff()
-        bag = torch.repeat_interleave(torch.arange(len(sizes), device=kept.device), sizes)
-        which = torch.isin(bag, kept).nonzero().squeeze(-1)
+        which = torch.isin(self._bag_of_pattern(kept.device), kept).nonzero().squeeze(-1)
         association = self.association.for_bags(kept).for_patterns(which)
         projection, stored = self._some_patterns(which)
         bounds = [0, *sizes[kept].cumsum(0).tolist()]
@@ -253,8 +271,9 @@ class DenseNetwork(Network):
         if self.half_norms is not None:  # one more coordinate: (βξ, β)·(x, −½‖x‖²)
             wide = self.half_norms.dtype
             values = (stored if values is None else values).to(wide)
-            beta = torch.as_tensor(self.association.beta).to(scaled).expand(*scaled.shape[:-1], 1)
-            scaled = torch.cat([scaled.to(wide), beta.to(wide)], -1)
+            beta = torch.as_tensor(self.association.beta).to(wide) / scale
+            beta = beta.expand(*scaled.shape[:-1], 1)
+            scaled = torch.cat([scaled.to(wide), beta], -1)
             stored = torch.cat([stored.to(wide), self.half_norms], -1)
         return Inputs(scaled, stored, values, scale, self.association.bias, self.association.mask)
 

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hopfield import _check
+from hopfield.equal_patterns import equal_patterns
 from hopfield.errors import ArgumentError, ShapeError
 from hopfield.network import DenseNetwork, Network
 from hopfield.reduction.inputs import part, tiles
@@ -122,13 +123,14 @@ def head_class(
 def _by_chunks(state: Tensor, network: Network, fixed_at: float, global_kl: float) -> Phase:
     lead = network.lead(state)
     patterns = network.patterns()
+    same = equal_patterns(patterns)
     chunk = max(1, WEIGHTS_AT_ONCE // (math.prod(lead) * patterns.shape[-2] or 1))
     visible = network.ground().visible.expand(*lead, state.shape[-2])
     pieces = []
     for rows in tiles(state.shape[-2], chunk):
         own = network.for_states(partial(part, rows=rows))
         weights = own.weights(state[..., rows, :]).double()
-        pieces.append(_phase(weights, patterns, visible[..., rows], fixed_at, global_kl))
+        pieces.append(_phase(weights, same, visible[..., rows], fixed_at, global_kl))
     phase = _joined(torch.cat, pieces, -1)
     wide = torch.promote_types(state.dtype, torch.float32)
     real = {name: getattr(phase, name).to(wide) for name in ("entropy", "kl", "heaviest")}
@@ -140,19 +142,19 @@ def _joined(join: Any, pieces: list[Phase], dim: int) -> Phase:
 
 
 def _phase(
-    weights: Tensor, patterns: Tensor, visible: Tensor, fixed_at: float, global_kl: float
+    weights: Tensor, same: Tensor | None, visible: Tensor, fixed_at: float, global_kl: float
 ) -> Phase:
-    """The phase of weights `(..., S, N)`."""
+    """The phase of weights `(..., S, N)`; `same` numbers the patterns, `(..., N)`."""
     total = weights.sum(-1, keepdim=True)
     weights = weights / total.masked_fill(total == 0, 1.0)
     k90 = count_holding(weights, 0.9)
     entropy = torch.special.entr(weights).sum(-1)
     kl = (visible.clamp(min=1).double().log() - entropy).clamp(min=0.0)
-    heaviest = _with_duplicates(weights, patterns, fixed_at)
+    heaviest = _heaviest(weights, same)
     label = torch.full_like(k90, PhaseLabel.METASTABLE)
     label[(k90 > visible / 2) & (kl <= global_kl)] = PhaseLabel.GLOBAL
     label[heaviest >= fixed_at] = PhaseLabel.FIXED_POINT
-    label[total.squeeze(-1) == 0] = PhaseLabel.NONE
+    label[~(total.squeeze(-1) > 0)] = PhaseLabel.NONE
     return Phase(k90, label, entropy, kl, heaviest, visible)
 
 
@@ -168,29 +170,12 @@ def count_holding(weights: Float[Tensor, "*rows N"], share: float) -> Int[Tensor
     return ((held < share * rounding * total).sum(-1) + 1) * (total.squeeze(-1) > 0)
 
 
-def _with_duplicates(weights: Tensor, patterns: Tensor, enough: float) -> Tensor:
-    """Weight of the heaviest pattern, with its duplicates where they could reach `enough`."""
-    heaviest, which = weights.max(-1)
-    tied = torch.where(weights > 0.999 * heaviest.unsqueeze(-1), weights, 0.0).sum(-1)
-    unsettled = (heaviest < enough) & (tied >= enough)
-    if not bool(unsettled.any()):
-        return heaviest
-    lead = weights.shape[:-2]
-    patterns = (
-        patterns.expand(*lead, *patterns.shape[-2:]).flatten(0, -3) if lead else patterns[None]
-    )
-    row = torch.arange(math.prod(lead), device=weights.device).view(*lead, 1).expand_as(which)
-    pairs, member = torch.stack([row[unsettled], which[unsettled]], -1).unique(
-        dim=0, return_inverse=True
-    )
-    candidates = weights[unsettled]
-    together = heaviest[unsettled]
-    for number, (batch, pattern) in enumerate(pairs.tolist()):
-        same = (patterns[batch] == patterns[batch, pattern]).all(-1)
-        mine = member == number
-        together[mine] = candidates[mine][:, same].sum(-1)
-    heaviest[unsettled] = together
-    return heaviest
+def _heaviest(weights: Tensor, same: Tensor | None) -> Tensor:
+    """Weight of the heaviest pattern, with that of its duplicates: the patterns of its number."""
+    if same is not None:
+        index = same.unsqueeze(-2).expand(*weights.shape)
+        weights = torch.zeros_like(weights).scatter_add(-1, index, weights)
+    return weights.amax(-1)
 
 
 @dataclass(frozen=True)
@@ -202,7 +187,7 @@ class FixedPoints:
         energy: `(A,)`.
         phase: of each attractor, `(A,)`.
         reached: `(N,)`, which attractor retrieval from each stored pattern ends in; −1 where it did
-            not converge.
+            not converge, and for patterns that are masked.
     """
 
     state: Float[Tensor, "A d"]
@@ -229,13 +214,14 @@ def fixed_points(
 ) -> FixedPoints:
     """The attractors that retrieval reaches from the stored patterns.
 
-    Each stored pattern is a start; ends that lie within `merge` of each other are one attractor.
-    Others may exist that no stored pattern leads to.
+    Each visible stored pattern is a start, in at least float32; ends that lie within `merge` of
+    each other are one attractor. Others may exist that no stored pattern leads to.
 
     Args:
         stored: patterns X, `(N, d)`.
         steps: the largest number of updates.
-        tol: how little an update moves a state that has converged; by default 1e-6 M.
+        tol: how little an update moves a state that has converged; by default 1e-6 M, or 16
+            units of rounding where that is more.
         merge: distance at which two ends coincide; by default 1e-3 M.
         **settings: see `hopfield.Settings`, without offsets.
 
@@ -248,8 +234,9 @@ def fixed_points(
     _check.patterns(stored)
     if stored.dim() != 2:
         raise ShapeError(f"stored has shape {_check.shape_of(stored)}; (N, d) is expected")
+    stored = stored.to(torch.promote_types(stored.dtype, torch.float32))
     start, network = build(stored, stored, **settings)
-    if not network.states_are_alike:
+    if not isinstance(network, DenseNetwork) or not network.states_are_alike:
         raise ArgumentError(
             "fixed_points takes one network for all states: no offsets, and beta, mask and bias "
             "without a dimension for states"
@@ -259,13 +246,16 @@ def fixed_points(
     tol = smallest * length if tol is None else _check.positive("tol", tol)
     merge = 1e-3 * length if merge is None else _check.positive("merge", merge)
     with torch.no_grad():
-        ends = retrieve(stored, stored, steps=steps, tol=tol, energy=True, **settings)
+        additive = network.inputs(start, "nothing").additive()
+        visible = start.new_zeros(1, len(start)) if additive is None else additive
+        begun = (visible.reshape(-1, len(start))[0] > -torch.inf).nonzero().squeeze(-1)
+        ends = retrieve(stored[begun], stored, steps=steps, tol=tol, energy=True, **settings)
         assert ends.converged is not None
         assert ends.energy is not None
         arrived = ends.converged.nonzero().squeeze(-1)
         first, attractor = _coinciding(ends.state[arrived], merge)
         reached = torch.full((len(stored),), -1, device=stored.device)
-        reached[arrived] = attractor
+        reached[begun[arrived]] = attractor
         chosen = arrived[first]
         state, energy = ends.state[chosen], ends.energy[chosen]
         return FixedPoints(state, energy, phase(state, stored, **settings), reached)
@@ -273,18 +263,18 @@ def fixed_points(
 
 def _coinciding(points: Tensor, radius: float) -> tuple[Tensor, Tensor]:
     """Points within `radius` as groups: a member of each, largest first, and each point's group."""
-    nearest = torch.arange(len(points), device=points.device)
+    group = torch.arange(len(points), device=points.device)
     if len(points) == 0:
-        return nearest, nearest
+        return group, group
     wide = (points - points.mean(0)).double()
     squares = wide.square().sum(-1)
-    for rows in tiles(len(points), max(1, WEIGHTS_AT_ONCE // max(1, len(points)))):
-        apart = squares[rows, None] + squares - 2 * wide[rows] @ wide.mT
-        nearest[rows] = (
-            (apart <= radius**2).to(torch.uint8).argmax(-1)
-        )  # the first one that is near
-    while not torch.equal(nearest, nearest[nearest]):  # chains of near points are one group
-        nearest = nearest[nearest]
-    first, group, sizes = nearest.unique(return_inverse=True, return_counts=True)
+    before = None
+    while before is None or not torch.equal(group, before):  # chains of near points are one group
+        before, group = group, group.clone()
+        for rows in tiles(len(points), max(1, WEIGHTS_AT_ONCE // len(points))):
+            apart = squares[rows, None] + squares - 2 * wide[rows] @ wide.mT
+            near = torch.where(apart <= radius**2, group, len(points))
+            group[rows] = torch.minimum(group[rows], near.amin(-1))
+    first, group, sizes = group.unique(return_inverse=True, return_counts=True)
     order = sizes.argsort(descending=True, stable=True)
     return first[order], order.argsort()[group]

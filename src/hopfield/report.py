@@ -9,7 +9,7 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata, resources
-from numbers import Real
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +107,11 @@ class Report:
         """Write the page to a file, whole or not at all; the path."""
         path = Path(path)
         beside = path.with_name(path.name + ".part")
-        beside.write_text(self.html(), "utf-8")
-        return beside.replace(path)
+        try:
+            beside.write_text(self.html(), "utf-8")
+            return beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
 
 
 def address(png: bytes) -> str:
@@ -123,6 +126,6 @@ def is_number(value: object) -> bool:
 
 def cell(value: object) -> str:
     """A table cell as text: four significant digits for fractions."""
-    if isinstance(value, float):
-        return f"{value:.4g}"
+    if isinstance(value, Real) and not isinstance(value, Integral):
+        return f"{float(value):.4g}"
     return str(value)

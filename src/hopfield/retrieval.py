@@ -73,7 +73,8 @@ def retrieve(
 
     The update is eq. 3 of Ramsauer et al. 2020 (arXiv 2008.02217); by their Theorems 1 and 2 it
     converges. Each state stops by itself once `‖ξ_new − ξ‖ ≤ tol`: its result does not depend on
-    the states beside it, and once stopped it costs nothing more.
+    the states beside it, and once stopped it costs nothing more. (States of a batch, of heads or of
+    bags are computed as a rectangle, as wide as the one of them with most moving states.)
 
     Args:
         state: states ξ, `(..., S, d)`.
@@ -123,6 +124,7 @@ def retrieve(
     readout = state if projection is None else network.readout(state, "projection")
     final, path = None, None
     if energy or way is not None:
+        network = network.any_backend()
         ground = network.ground()
         final = network.energy(state, ground) if energy else None
         path = None if way is None else _trajectory(network, ground, way)

@@ -2,6 +2,7 @@
 
 from typing import Literal, TypedDict
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -12,7 +13,7 @@ from hopfield.errors import ArgumentError
 from hopfield.network import Network, dense_network
 from hopfield.reduction import dispatch
 from hopfield.reduction.partial import MERGEABLE
-from hopfield.separation import Separation, resolve
+from hopfield.separation import Entmax, Separation, resolve
 from hopfield.similarity import SIMILARITIES, Similarity
 
 Stored = Tensor | Blocks
@@ -75,12 +76,17 @@ def build(
     if beta is None:
         beta = max(1, state.shape[-1]) ** -0.5
     beta = _check.inverse_temperature(beta, state)
+    resolved = _check_alpha(resolved, state)
     patterns = stored.shape[-2] if isinstance(stored, Tensor) and stored.dim() > 1 else None
     mask = _rows("mask", mask, state, patterns)
     bias = _rows("bias", bias, state, patterns)
     association = Association(beta, bias, mask, resolved, similarity, backend)
     if validate:
         _check.finite("state", state)
+        if bias is not None:
+            _check.finite("bias", bias.masked_fill(bias.isneginf(), 0.0))
+        if isinstance(projection, Tensor):
+            _check.finite("projection", projection)
     network: Network
     if isinstance(stored, Tensor):
         if isinstance(projection, str):
@@ -106,8 +112,6 @@ def _in_one_tensor(
     _check.state_fits(state, stored)
     if validate:
         _check.finite("stored", stored)
-        if projection is not None:
-            _check.finite("projection", projection)
     bounds = None if offsets is None else _check.bag_offsets(offsets, stored.shape[-2])
     tensors = {
         "state": state,
@@ -129,10 +133,10 @@ def _in_blocks(
     association: Association,
     validate: bool,
 ) -> Network:
-    if isinstance(projection, Tensor):
-        _check.floating("projection", projection, 2)
-    elif projection is not None:
+    if isinstance(projection, str):
         _check.choice("projection", projection, ["blocks"])
+    elif projection is not None:
+        _check.floating("projection", projection, 2)
     if not isinstance(association.separation, MERGEABLE):
         raise ArgumentError(
             f"{association.separation} needs all scores of a state at once, so it cannot take "
@@ -141,10 +145,17 @@ def _in_blocks(
     return BlockNetwork(association, projection, passes(stored), state, validate)
 
 
+def _check_alpha(separation: Separation, state: Tensor) -> Separation:
+    """A per-state α fits the states, and has two dimensions."""
+    if not isinstance(separation, Entmax) or not isinstance(separation.alpha, Tensor):
+        return separation
+    return Entmax(_check.per_state("alpha", separation.alpha, state))
+
+
 def _rows(name: str, tensor: Tensor | None, state: Tensor, patterns: int | None) -> Tensor | None:
     """A checked mask or bias as `(..., S or 1, N)`."""
     if tensor is None:
         return None
     _check.additive(name, tensor, state, patterns)
-    tensor = tensor if tensor.dim() > 1 else tensor.expand(1, -1)
+    tensor = torch.atleast_2d(tensor)
     return tensor if patterns is None else tensor.expand(*tensor.shape[:-1], patterns)

@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import normalize
 
 import hopfield
-from hopfield.errors import NotStorableError
+from hopfield.errors import ArgumentError, NotStorableError
 from hopfield.theory import storing_beta
 
 
@@ -70,3 +70,17 @@ def test_the_same_seed_gives_the_same_answer():
     one, other = (storing_beta(stored, 0.1, 0.5, sample=50, seed=7) for _ in range(2))
     assert one.beta == other.beta
     assert torch.equal(one.index, other.index)
+
+
+def test_a_narrow_stretch_where_a_pattern_fails_is_not_stepped_over():
+    """One of the three fails between β = 0.72 and 0.83 and holds below and above."""
+    stored = torch.tensor([[2.0, 3], [3, 1], [3, -1]]).double()
+    found = storing_beta(stored, 0.404, 1.0)
+    assert found.beta > 0.83
+    for factor in (1.001, 1.1, 1.5, 3, 10):
+        assert share_held(stored, factor * found.beta, 0.404) == 1
+
+
+def test_patterns_that_are_not_numbers():
+    with pytest.raises(ArgumentError, match="stored has NaN"):
+        storing_beta(torch.tensor([[torch.nan, 0], [1, 2]]), 0.1)

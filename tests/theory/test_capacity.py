@@ -56,3 +56,10 @@ def test_no_guarantee_where_the_condition_fails():
 def test_impossible_parameters(untyped, arguments, message):
     with pytest.raises(ArgumentError, match=message):
         capacity(*arguments)
+
+
+@pytest.mark.parametrize(("beta", "radius"), [(1e300, 1e10), (1e-300, 1e-100)])
+def test_parameters_whose_products_overflow(beta, radius):
+    result = capacity(20, beta, radius, 0.1)
+    assert result.c > 0
+    assert result.patterns > 0

@@ -24,4 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (HopfieldError, OSError) as error:
         print(f"hopfield: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("hopfield: stopped", file=sys.stderr)
+        return 130
     return 0

@@ -20,6 +20,7 @@ from hopfield.demo.digits import (
     pixel_error,
 )
 from hopfield.demo.experiments import SWEEP, OneUpdate, Sweep, sweep_beta, update_once
+from hopfield.errors import ArgumentError
 from hopfield.phases import FixedPoints, PhaseLabel, fixed_points
 from hopfield.report import Figure, Report, Section, Table, cell
 
@@ -73,8 +74,11 @@ def demo(out: str | Path = "demo", *, seed: int = 0, progress: bool = False) -> 
 
     Raises:
         MissingExtraError: scikit-learn or Matplotlib is not installed.
+        ArgumentError: a seed that cannot be one.
     """
     _check.extra("matplotlib", "plot,learn")  # before the work, not after it
+    if not 0 <= seed < 2**32:
+        raise ArgumentError(f"seed is {seed}; a whole number from 0 to 2³² − 1 is expected")
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     found = _run(seed, progress)
@@ -141,27 +145,24 @@ def _rows(found: Findings) -> list[tuple[str, object]]:
 
 
 def _pictures(found: Findings) -> dict[str, Figure]:
-    digits, swept, once = found.digits, found.swept, found.once
-    retrieval = found.completed.retrieval
-    assert retrieval is not None
-    assert retrieval.trajectory is not None
-    energy = retrieval.trajectory.energy[:13, :60]
+    return {
+        **_pictures_of_retrieval(found),
+        **_pictures_of_phases(found),
+        **_pictures_of_theorems(found),
+    }
+
+
+def _pictures_of_retrieval(found: Findings) -> dict[str, Figure]:
+    digits, completed = found.digits, found.completed
+    assert completed.retrieval is not None
+    assert completed.retrieval.trajectory is not None
+    energy = completed.retrieval.trajectory.energy[:13, :60]
     tested = digits.test_pixels[:SHOWN]
     completion = {
         "digit": tested,
         "half hidden": torch.where(HIDDEN, digits.mean, tested),
-        "retrieved": found.completed.image[:SHOWN],
+        "retrieved": completed.image[:SHOWN],
         "nearest": found.neighbour.image[:SHOWN],
-    }
-    first = [int((digits.stored_label[:FOLLOWED] == label).nonzero()[0]) for label in range(SHOWN)]
-    nearest = [int((SWEEP - beta).abs().argmin()) for beta in THROUGH]
-    ends = {f"β = {SWEEP[i].item():.2g}": swept.state[i, first] for i in nearest}
-    through = {"stored": digits.pixels[first]}
-    through |= {name: digits.in_pixels(state) for name, state in ends.items()}
-    sweep = once.beta[:-1]
-    shares = {
-        "retrieved within 1e-3": once.retrieved[:-1],
-        "guaranteed to be stored": once.guaranteed[:-1],
     }
     return {
         "completed": Figure.drawn(
@@ -174,6 +175,17 @@ def _pictures(found: Findings) -> dict[str, Figure]:
             "No update raises the energy: 60 half-hidden digits on their way.",
             "Falling curves of energy against updates.",
         ),
+    }
+
+
+def _pictures_of_phases(found: Findings) -> dict[str, Figure]:
+    digits, swept = found.digits, found.swept
+    first = [int((digits.stored_label[:FOLLOWED] == label).nonzero()[0]) for label in range(SHOWN)]
+    nearest = [int((SWEEP - beta).abs().argmin()) for beta in THROUGH]
+    through = {"stored": digits.pixels[first]} | {
+        f"β = {SWEEP[i].item():.2g}": digits.in_pixels(swept.state[i, first]) for i in nearest
+    }
+    return {
         "phases": Figure.drawn(
             lambda: plot.phase_shares(SWEEP, swept.label, "Three phases"),
             f"{FOLLOWED} stored digits, retrieved to convergence at each β: first all of them go "
@@ -198,6 +210,17 @@ def _pictures(found: Findings) -> dict[str, Figure]:
             "to nothing at single patterns.",
             "Norm of the Jacobian against β, with a peak between the phases.",
         ),
+    }
+
+
+def _pictures_of_theorems(found: Findings) -> dict[str, Figure]:
+    once = found.once
+    sweep = once.beta[:-1]
+    shares = {
+        "retrieved within 1e-3": once.retrieved[:-1],
+        "guaranteed to be stored": once.guaranteed[:-1],
+    }
+    return {
         "one_update": Figure.drawn(
             lambda: plot.band(
                 sweep,

@@ -25,9 +25,9 @@ def phase_shares(beta: Float[Tensor, " B"], label: Int[Tensor, "B S"], title: st
         title: of the picture.
     """
     figure, drawn = axes(title, "inverse temperature β", "share of states")
-    shares = [(label == phase).double().mean(-1).numpy() for phase in PHASES]
+    shares = [(label == phase).double().mean(-1).numpy(force=True) for phase in PHASES]
     names, colours = zip(*PHASES.values(), strict=True)
-    drawn.stackplot(beta.numpy(), shares, labels=names, colors=colours, alpha=0.9)
+    drawn.stackplot(beta.numpy(force=True), shares, labels=names, colors=colours, alpha=0.9)
     drawn.set(xscale="log", xlim=(beta[0].item(), beta[-1].item()), ylim=(0, 1))
     drawn.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=1)
     return figure
@@ -41,9 +41,11 @@ def energies(energy: Float[Tensor, "T S"], title: str) -> Any:
         title: of the picture.
     """
     figure, drawn = axes(title, "updates", "energy E")
-    each = drawn.plot(energy.numpy(), color=COLOURS["all"], linewidth=0.6, alpha=0.5)
+    each = drawn.plot(energy.numpy(force=True), color=COLOURS["all"], linewidth=0.6, alpha=0.5)
     each[0].set_label("each state")
-    drawn.plot(energy.median(-1).values.numpy(), color=COLOURS["one"], marker="o", label="median")
+    drawn.plot(
+        energy.median(-1).values.numpy(force=True), color=COLOURS["one"], marker="o", label="median"
+    )
     drawn.set_xlim(0, len(energy) - 1)
     drawn.xaxis.get_major_locator().set_params(integer=True)
     drawn.legend()
@@ -64,7 +66,7 @@ def error_bounds(
     figure, drawn = axes(title, "separation Δ of the pattern", "error of one update")
     least = torch.finfo(torch.float64).eps
     for y, colour, name in ((bound, "bound", "bound"), (error.clamp(min=least), "one", "measured")):
-        drawn.scatter(delta.numpy(), y.numpy(), s=7, color=COLOURS[colour], label=name)
+        drawn.scatter(delta.numpy(force=True), y.numpy(), s=7, color=COLOURS[colour], label=name)
     drawn.set_yscale("log")
     drawn.legend()
     return figure
@@ -92,10 +94,12 @@ def band(
     colours = [COLOURS[name] for name in ("one", "some", "bound", "all")]
     for (name, y), colour in zip(curves.items(), colours, strict=False):
         if y.dim() > 1:
-            low, high = (y.double().quantile(q, -1).numpy() for q in (0.25, 0.75))
-            drawn.fill_between(x.numpy(), low, high, color=colour, alpha=0.25, linewidth=0)
+            low, high = (y.double().quantile(q, -1).numpy(force=True) for q in (0.25, 0.75))
+            drawn.fill_between(
+                x.numpy(force=True), low, high, color=colour, alpha=0.25, linewidth=0
+            )
             y = y.median(-1).values
-        drawn.plot(x.numpy(), y.numpy(), color=colour, label=name)
+        drawn.plot(x.numpy(force=True), y.numpy(), color=colour, label=name)
     if level is not None:
         height, name = level
         drawn.axhline(height, color=COLOURS["all"], linestyle="--", linewidth=1)

@@ -28,5 +28,5 @@ def images(rows: dict[str, Float[Tensor, "n h w"]], title: str) -> Any:
             place.spines[:].set_visible(False)
         line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
         for place, image in zip(line, row, strict=False):
-            place.imshow(image.numpy(), cmap="gray_r", vmin=low, vmax=high)
+            place.imshow(image.numpy(force=True), cmap="gray_r", vmin=low, vmax=high)
     return figure

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from functools import partial as bind
 from types import ModuleType
 
+import torch
 from torch import Tensor
 
 from hopfield import _check
@@ -105,7 +106,10 @@ def reduce(
     if backend is None and isinstance(separation, (Softmax, Softmax1)):
         segmented = bind(_segmented, separation)
     dense = bind(_dense, log_partition=log_partition, backend=backend)
-    readout, lone = ragged.reduce(inputs, separation, bounds, dense, segmented)
+    with torch.autocast(
+        inputs.state.device.type, enabled=False
+    ):  # embedding_bag does not mix dtypes
+        readout, lone = ragged.reduce(inputs, separation, bounds, dense, segmented)
     return readout, lone if log_partition else None
 
 
@@ -151,11 +155,11 @@ def _arguments(inputs: Inputs) -> tuple[object, ...]:
 
 def _fold(inputs: Inputs) -> Inputs:
     """Leading dimensions of the states as more states, where nothing else has any."""
-    if len(inputs.lead) == 0 or inputs.stored.shape[:-2].numel() > 1:
+    if len(inputs.lead) == 0 or inputs.stored.shape[:-2].numel() != 1:
         return inputs
     additive = [tensor for tensor in (inputs.bias, inputs.mask) if tensor is not None]
     alike = all(tensor.shape[:-1].numel() == 1 for tensor in additive)
-    if not alike or inputs.values.shape[:-2].numel() > 1:
+    if not alike or inputs.values.shape[:-2].numel() != 1:
         return inputs
 
     def flat(tensor: Tensor) -> Tensor:

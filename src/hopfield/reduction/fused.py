@@ -50,8 +50,8 @@ def kernel(inputs: Inputs) -> tuple[Tensor, Tensor]:
     query = (inputs.state.expand(*inputs.lead, -1, -1) * inputs.scale).reshape(states, width)
     stored = inputs.stored.reshape(patterns, width).contiguous()
     threads = min(torch.get_num_threads(), patterns)
-    readouts = torch.empty(threads, states, width)
-    log_partitions = torch.empty(threads, states)
+    readouts = query.new_empty(threads, states, width)
+    log_partitions = query.new_empty(threads, states)
     arrays = [t.detach().numpy() for t in (query.contiguous(), stored, readouts, log_partitions)]
     bounds = [patterns * i // threads for i in range(threads + 1)]
 

@@ -13,7 +13,7 @@ from hopfield.errors import NotStorableError, ShapeError
 from hopfield.functional import update
 from hopfield.theory.patterns import delta, max_norm
 
-STEP_DOWN = math.sqrt(2)
+STEP_DOWN = 2 ** (1 / 8)
 PRECISION = 1e-3
 CONFIDENCE = 0.95
 
@@ -23,7 +23,8 @@ class StoringBeta:
     """The β from which on the wanted share of patterns holds.
 
     Attributes:
-        beta: the estimate: the share-quantile of the thresholds of the sampled patterns.
+        beta: the estimate: the share-quantile of the thresholds of the sampled patterns; 0 where
+            every β will do.
         interval: where the quantile over all patterns lies with 95 % confidence, whatever their
             distribution (order statistics); infinite above where the sample is too small to say,
             and a single point where all patterns were measured.
@@ -51,8 +52,8 @@ def storing_beta(
     A pattern holds at β if `‖f(x_i) − x_i‖ ≤ error`, for the softmax of dot products with ALL
     patterns. That is not monotone in β: near the mean, everything is within the error as β → 0. So
     each sampled pattern is followed down from a β at which it is proved to hold (theorem 5 of
-    Ramsauer et al. 2020, arXiv 2008.02217) to where it first fails, in steps of √2 and then by
-    bisection.
+    Ramsauer et al. 2020, arXiv 2008.02217) to where it first fails, in steps of 9 % and then by
+    bisection; a stretch of β narrower than a step, in which it fails, may be stepped over.
 
     Args:
         stored: patterns X, `(N, d)`.
@@ -72,6 +73,7 @@ def storing_beta(
     _check.patterns(stored)
     if stored.dim() != 2:
         raise ShapeError(f"stored has shape {_check.shape_of(stored)}; (N, d) is expected")
+    _check.finite("stored", stored)
     error, share = _check.positive("error", error), _check.share("share", share)
     size, count = stored.shape[0], min(_check.positive_int("sample", sample), stored.shape[0])
     drawn = torch.randperm(size, generator=torch.Generator().manual_seed(seed))[:count]

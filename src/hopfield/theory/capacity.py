@@ -45,11 +45,15 @@ def capacity(d: int, beta: float, K: float, p: float) -> Capacity:  # noqa: N803
     beta, radius, p = _check.positive("beta", beta), _check.positive("K", K), _check.share("p", p)
     from scipy.special import wrightomega  # W₀(exp(z)), without overflow
 
-    a = 2 / (d - 1) * (1 + math.log(2 * beta * radius**2 * p * (d - 1)))
-    b = 2 * radius**2 * beta / 5
-    c = b / float(wrightomega(a + math.log(b)))
-    log_c = math.log(c)
+    log_b = math.log(2 / 5) + 2 * math.log(radius) + math.log(beta)
+    a = 2 / (d - 1) * (1 + math.log(5 * p) + math.log(d - 1) + log_b)
+    z = a + log_b
+    log_omega = math.log(float(wrightomega(z))) if z > -700 else z  # ω(z) → exp(z)
+    log_c = log_b - log_omega
     holds = log_c >= 4 / (d - 1) * math.log(2 / math.sqrt(p))
     log_patterns = 0.5 * math.log(p) + (d - 1) / 4 * log_c
-    patterns = math.exp(log_patterns) if log_patterns < 709 else math.inf
-    return Capacity(c, patterns if holds else 0.0, holds)
+    return Capacity(_exp(log_c), _exp(log_patterns) if holds else 0.0, holds)
+
+
+def _exp(x: float) -> float:
+    return math.exp(x) if x < 709 else math.inf

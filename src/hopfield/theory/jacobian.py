@@ -34,7 +34,7 @@ def jacobian(
     beta = _check.positive("beta", beta)
     _check.patterns(stored)
     _check.state_fits(state, stored)
-    chunk = max(1, NUMBERS_AT_ONCE // stored[..., 0].numel() // stored.shape[-1])
+    chunk = max(1, NUMBERS_AT_ONCE // (stored.numel() or 1))
     parts = []
     for rows in tiles(state.shape[-2], chunk):
         p = associate(state[..., rows, :], stored, beta=beta)

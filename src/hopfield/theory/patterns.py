@@ -35,6 +35,7 @@ def delta(
     size = stored.shape[-2]
     if index is None:
         index = torch.arange(size, device=stored.device)
+    index = _check.indices("index", index, size)
     result = []
     for rows in tiles(len(index), ROWS_AT_ONCE):
         which = index[rows]

@@ -100,6 +100,7 @@ def retrieval_error_bound(
     beta = _check.positive("beta", beta)
     _check.patterns(stored)
     _check.state_fits(state, stored)
+    target = _check.indices("target", target, stored.shape[-2])
     if target.shape != state.shape[-2:-1]:
         raise ShapeError(
             f"target has shape {_check.shape_of(target)}; one index for each of the "
