@@ -70,9 +70,11 @@ def race(
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for function in contenders.values():
         seconds(function, device)
+    turns = list(contenders)
     for _ in range(rounds):
-        for name, function in contenders.items():
-            times[name].append(seconds(function, device))
+        for name in turns:
+            times[name].append(seconds(contenders[name], device))
+        turns = [*turns[1:], turns[0]]  # nobody always runs after the same one
     first = times[next(iter(contenders))]
     results = []
     for name, own in times.items():

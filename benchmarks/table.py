@@ -24,15 +24,17 @@ def markdown(found: dict[str, Any]) -> str:
             lines.append(f"\n## {benchmark.capitalize()}\n")
         rows = [r for r in found["timed"] if (r["benchmark"], r["case"]) == (benchmark, case)]
         threads = list(dict.fromkeys(row["threads"] for row in rows))
-        heads = [f"ms, {n} thread{'s' * (n > 1)} | ratio | limit" for n in threads]
+        limit = any(row["limit"] for row in rows)
+        heads = [f"ms, {n} thread{'s' * (n > 1)} | ratio{' | limit' * limit}" for n in threads]
         lines.append(f"| {case or 'start'} | {' | '.join(heads)} |")
-        lines.append("|---|" + "--:|--:|---|" * len(threads))
+        lines.append("|---|" + ("--:|--:|" + "---|" * limit) * len(threads))
         for contender in dict.fromkeys(row["contender"] for row in rows):
             cells = []
             for n in threads:
                 row = next(r for r in rows if (r["contender"], r["threads"]) == (contender, n))
                 ratio = f"{row['ratio']:.2f} ({row['low']:.2f}–{row['high']:.2f})"
-                cells.append(f"{row['milliseconds']:.1f} | {ratio} | {row['limit']}")
+                share = f" | {row['limit']}" if limit else ""
+                cells.append(f"{row['milliseconds']:.1f} | {ratio}{share}")
             lines.append(f"| {contender} | {' | '.join(cells)} |")
         lines.append("")
     if found["memory"]:
