@@ -45,12 +45,12 @@ def run(device: str) -> list[Result]:
             }
             if states > fused.FEW_STATES:
                 del contenders["hopfield.update without numba"]
-            if states == 1:
-                share = lambda t, n=numbers: f"{4 * n / t / read:.0%} of reading X once"  # noqa: E731
-            else:
-                share = lambda t, n=numbers, s=states: (  # noqa: E731
-                    f"{4 * n * s / t / product:.0%} of the matrix-product rate"
-                )
+
+            def share(seconds, states=states, numbers=numbers):
+                if states == 1:
+                    return f"{4 * numbers / seconds / read:.0%} of reading X once"
+                return f"{4 * numbers * states / seconds / product:.0%} of the matrix-product rate"
+
             case = f"S = {states}, d = {width}"
             limits = dict.fromkeys(contenders, share)
             rounds = 5 if states == 256 else 15

@@ -24,8 +24,9 @@ def equal_patterns(stored: Tensor) -> Tensor | None:
 def _hash(rows: Tensor) -> Tensor:
     """A 64-bit key for each row: equal rows have equal keys, and others, but for chance, do not."""
     bits = (rows + 0.0).contiguous().view(AS_INTEGERS[rows.element_size()]).long()  # −0 is 0
-    generator = torch.Generator().manual_seed(0)
-    factors = torch.randint(-(2**62), 2**62, (rows.shape[-1] + 1,), generator=generator)
+    generator = torch.Generator("cpu").manual_seed(0)  # the same keys on every device
+    shape = (rows.shape[-1] + 1,)
+    factors = torch.randint(-(2**62), 2**62, shape, generator=generator, device="cpu")
     factors = (2 * factors + 1).to(rows.device)
     mixed = bits * factors[0]
     mixed = mixed ^ (mixed >> 32)

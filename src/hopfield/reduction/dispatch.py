@@ -106,9 +106,8 @@ def reduce(
     if backend is None and isinstance(separation, (Softmax, Softmax1)):
         segmented = bind(_segmented, separation)
     dense = bind(_dense, log_partition=log_partition, backend=backend)
-    with torch.autocast(
-        inputs.state.device.type, enabled=False
-    ):  # embedding_bag does not mix dtypes
+    # Without autocast, because embedding_bag does not mix dtypes.
+    with torch.autocast(inputs.state.device.type, enabled=False):
         readout, lone = ragged.reduce(inputs, separation, bounds, dense, segmented)
     return readout, lone if log_partition else None
 

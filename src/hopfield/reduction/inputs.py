@@ -91,6 +91,16 @@ class Inputs:
             mask=optional(lambda tensor: part(tensor, rows), self.mask),
         )
 
+    def some_patterns(self, columns: slice) -> "Inputs":
+        """The same for a slice of the patterns."""
+        return replace(
+            self,
+            stored=self.stored[..., columns, :],
+            projection=optional(lambda tensor: tensor[..., columns, :], self.projection),
+            bias=optional(lambda tensor: tensor[..., columns], self.bias),
+            mask=optional(lambda tensor: tensor[..., columns], self.mask),
+        )
+
 
 def broadcast(leads: Sequence[Sequence[int]]) -> tuple[int, ...]:
     """The shape to which leading dimensions that fit broadcast; much faster than PyTorch's."""

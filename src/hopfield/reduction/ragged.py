@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from hopfield.reduction import naive
-from hopfield.reduction.inputs import Inputs, of_bag, optional
+from hopfield.reduction.inputs import Inputs, of_bag
 from hopfield.reduction.partial import SOFTMAX
 from hopfield.reduction.softmax import differentiable_gradients
 from hopfield.separation import Separation, for_states
@@ -219,18 +219,7 @@ def _one_by_one(inputs: Inputs, segments: Segments) -> tuple[Tensor, Tensor]:
     """The same in operations that can be differentiated twice."""
     parts = []
     for bag, (low, high) in enumerate(pairwise(segments.starts.tolist())):
-
-        def own(tensor: Tensor | None, dim: int) -> Any:
-            return optional(lambda t: t.narrow(dim, low, high - low), tensor)  # noqa: B023
-
-        alone = replace(
-            inputs,
-            state=of_bag(inputs.state, bag),
-            stored=own(inputs.stored, -2),
-            projection=own(inputs.projection, -2),
-            bias=own(inputs.bias, -1),
-            mask=own(inputs.mask, -1),
-        )
+        alone = replace(inputs, state=of_bag(inputs.state, bag)).some_patterns(slice(low, high))
         parts.append(naive.reduce(alone, SOFTMAX, log_partition=True))
     readouts, log_partitions = zip(*parts, strict=True)
     return torch.stack(readouts, -3), torch.stack(log_partitions, -2)

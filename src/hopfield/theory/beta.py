@@ -76,7 +76,8 @@ def storing_beta(
     _check.finite("stored", stored)
     error, share = _check.positive("error", error), _check.share("share", share)
     size, count = stored.shape[0], min(_check.positive_int("sample", sample), stored.shape[0])
-    drawn = torch.randperm(size, generator=torch.Generator().manual_seed(seed))[:count]
+    generator = torch.Generator("cpu").manual_seed(seed)  # the same sample on every device
+    drawn = torch.randperm(size, generator=generator, device="cpu")[:count]
     index = drawn.sort().values.to(stored.device)
     gaps = delta(stored, index).double()
     hidden = gaps <= 0
