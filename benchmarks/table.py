@@ -8,7 +8,7 @@ Measured by `make bench`, and nothing typed by hand. A section is of one run; se
 different runs, since each can be renewed by itself (`python -m benchmarks NAME`). Contenders take
 turns in one process; the ratio is that of times in the same round to the first contender's: median,
 and in brackets the middle half. The share of a limit is that of what the same run measured: reading
-an array that no cache holds, and a large matrix product. Below 1 is faster than the first contender.
+an array that no cache holds, and a large matrix product. Below 1 is faster than the first one.
 
 Machine: {machine}.
 """
