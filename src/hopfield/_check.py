@@ -33,6 +33,30 @@ def positive_int(name: str, value: object) -> int:
     return int(value)
 
 
+def whole_numbers(name: str, value: object) -> int | Tensor:
+    """A whole number of at least 1, or a tensor of them."""
+    if not isinstance(value, Tensor):
+        return positive_int(name, value)
+    if value.is_floating_point() or value.is_complex() or value.dtype == torch.bool:
+        raise DtypeError(f"{name} has dtype {value.dtype}; whole numbers are expected")
+    if may_read(value) and not bool((value >= 1).all()):
+        raise ArgumentError(f"{name} has values from {int(value.min())}; all must be at least 1")
+    return value
+
+
+def tolerance(name: str, value: object) -> None:
+    """A finite number of at least 0, or a tensor of them."""
+    if isinstance(value, Tensor):
+        good = bool(((value >= 0) & value.isfinite()).all())
+    else:
+        number = real(value)
+        good = number is not None and 0 <= number < math.inf
+    if not good:
+        raise ArgumentError(
+            f"{name} is {value!r}; a finite number of at least 0, or None, is expected"
+        )
+
+
 def real(value: object) -> float | None:
     """A number as a float; None for what is no number, or True or False."""
     is_number = isinstance(value, Real) and not isinstance(value, bool)

@@ -24,6 +24,8 @@ class Association:
         separation: how scores become weights.
         similarity: how patterns are compared.
         backend: the implementation asked for, or None.
+        causal: whether the mask is the lower triangle, so that half of the scores may be skipped.
+        dropout: the probability with which the read-out of a projection drops a weight.
     """
 
     beta: float | Tensor
@@ -31,7 +33,9 @@ class Association:
     mask: Tensor | None
     separation: Separation
     similarity: Similarity
-    backend: str | None
+    backend: str | None = None
+    causal: bool = False
+    dropout: float = 0.0
 
     @property
     def own(self) -> list[Tensor]:
@@ -53,6 +57,7 @@ class Association:
             bias=optional(select, self.bias),
             mask=optional(select, self.mask),
             separation=for_states(self.separation, select),
+            causal=False,
         )
 
     def for_patterns(self, index: slice | Tensor) -> "Association":
@@ -63,7 +68,8 @@ class Association:
                 return tensor.expand(*tensor.shape[:-1], index.stop - index.start)
             return tensor[..., index]
 
-        return replace(self, bias=optional(select, self.bias), mask=optional(select, self.mask))
+        bias, mask = optional(select, self.bias), optional(select, self.mask)
+        return replace(self, bias=bias, mask=mask, causal=False)
 
     def for_bags(self, index: int | Tensor) -> "Association":
         """The same for some bags, or for one, without their dimension; bias and mask have none."""

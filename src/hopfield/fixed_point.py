@@ -17,7 +17,7 @@ class Run:
     Attributes:
         state: the last state.
         updates: how many updates it took.
-        change: how far the last one moved it.
+        change: how far the last one moved it; NaN where there was none.
         converged: whether that was no more than the tolerance.
         cycling: whether rounding moves it back and forth between two values.
     """
@@ -59,26 +59,32 @@ def distance(state: Tensor, before: Tensor) -> Tensor:
 
 
 def update_fixed_number(
-    network: Network, state: Tensor, updates: int, way: list[Tensor] | None
-) -> tuple[Tensor, Tensor | None]:
-    """Exactly `updates` updates, and how far the last one moved each state."""
+    network: Network, state: Tensor, updates: int, way: list[Tensor] | None = None
+) -> tuple[Tensor, Tensor]:
+    """Exactly `updates` updates: the state after the last one, and before it."""
     before = state
     for _ in range(updates):
         before, state = state, network.update(state)
         if way is not None:
             way.append(state.detach())
-    return state, distance(state, before) if updates else None
+    return state, before
 
 
 def update_until_stopped(
-    network: Network, state: Tensor, updates: int, tol: float, way: list[Tensor] | None
+    network: Network,
+    state: Tensor,
+    updates: int | Tensor,
+    tol: float | Tensor | None,
+    way: list[Tensor] | None = None,
 ) -> Run:
-    """Up to `updates` updates, at least 1, until ‖ξ_new − ξ‖ ≤ tol for each state by itself.
+    """Up to `updates` updates, until ‖ξ_new − ξ‖ ≤ tol for each state by itself.
 
     A state that returns to where it was two updates ago would do so for ever (rounding does that in
-    half precision): it stops too, unconverged.
+    half precision): it stops too, unconverged. Both limits may differ from state to state,
+    `(..., S)`; without tol a state stops at its number of updates alone.
     """
     shape = state.shape
+    most, tol_of = _own(updates, state), None if tol is None else _own(tol, state)
     if network.states_are_alike:
         ones = (1,) * (state.dim() - 2)
         state = state.reshape(*ones, shape[:-1].numel(), shape[-1])
@@ -87,16 +93,16 @@ def update_until_stopped(
     working = Working(network, state, state, index, torch.ones_like(index, dtype=torch.bool))
     stopped: list[Run] = []
     places: list[Tensor] = []
-    for count in range(1, updates + 1):
-        moved, moving, index = working.network.update(working.state), working.moving, working.index
-        change = distance(moved, working.state)
-        converged = change <= tol
-        cycling = ~converged & (moved == working.before).all(-1)
-        stop = moving & (converged | cycling) if count < updates else moving
+    count = 0
+    moved, change = state, torch.full_like(distance(state, state), torch.nan)
+    converged = cycling = torch.zeros_like(index, dtype=torch.bool)
+    while True:
+        moving, index = working.moving, working.index
+        stop = moving & (converged | cycling | (count >= most(index)))
         run = Run(moved, torch.full_like(index, count), change, converged, cycling)
         stopped.append(run.map(lambda tensor, stop=stop: tensor[stop]))  # type: ignore[misc]
         places.append(index[stop])
-        if way is not None:
+        if way is not None and count > 0:
             everywhere = everywhere.index_copy(0, index[moving], moved.detach()[moving])
             way.append(everywhere.view(shape))
         moving = moving & ~stop
@@ -104,11 +110,25 @@ def update_until_stopped(
             break
         working = replace(working, before=working.state, state=moved, moving=moving)
         working = _pack(working) if bool(stop.any()) else working
+        moved, index = working.network.update(working.state), working.index
+        count += 1
+        change = distance(moved, working.state)
+        if tol_of is not None:
+            converged = change <= tol_of(index)
+            cycling = ~converged & (moved == working.before).all(-1)
     order = torch.cat(places).argsort()
     together = Run(
         *(torch.cat([getattr(run, f.name) for run in stopped])[order] for f in fields(Run))
     )
     return together.map(lambda tensor: tensor.view(shape[: tensor.dim() + len(shape) - 2]))
+
+
+def _own(limit: float | Tensor, state: Tensor) -> Callable[[Tensor], float | Tensor]:
+    """The limit of each of the states that an index picks."""
+    if not isinstance(limit, Tensor):
+        return lambda index: limit
+    everywhere = limit.to(state.device).expand(state.shape[:-1]).reshape(-1)
+    return lambda index: everywhere[index]
 
 
 def _pack(working: Working) -> Working:

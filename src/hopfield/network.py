@@ -275,7 +275,9 @@ class DenseNetwork(Network):
             beta = beta.expand(*scaled.shape[:-1], 1)
             scaled = torch.cat([scaled.to(wide), beta], -1)
             stored = torch.cat([stored.to(wide), self.half_norms], -1)
-        return Inputs(scaled, stored, values, scale, self.association.bias, self.association.mask)
+        bias, mask, causal = self.association.bias, self.association.mask, self.association.causal
+        dropout = self.association.dropout if read == "projection" else 0.0
+        return Inputs(scaled, stored, values, scale, bias, mask, causal, dropout)
 
     def _without_state(self) -> Inputs:
         """The reduction of the bias alone: states and read-out of width 0."""

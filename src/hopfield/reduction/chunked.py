@@ -34,7 +34,7 @@ def reduce(
             for_states(separation, partial(part, rows=rows)),
             log_partition,
             use_reentrant=False,
-            preserve_rng_state=False,
+            preserve_rng_state=inputs.dropout > 0,
         )
         for rows in tiles(inputs.states, chunk)
     ]

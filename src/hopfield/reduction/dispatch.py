@@ -26,6 +26,7 @@ BACKENDS: dict[str, ModuleType] = {
     "blockwise": blockwise,
     "chunked": chunked,
 }
+DROPPING = ("sdpa", "naive", "chunked")  # those that can drop weights
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,12 @@ def choose(
     """
     if backend is not None:
         _check.choice("backend", backend, BACKENDS)
-        if (refusal := BACKENDS[backend].refuses(inputs, separation, log_partition)) is not None:
+        if (refusal := _refuses(backend, inputs, separation, log_partition)) is not None:
             raise BackendError(f"backend {backend!r} refuses: {refusal}")
         return Choice(backend, {})
     passed_over: dict[str, str] = {}
-    for name, module in BACKENDS.items():
-        against = module.refuses(inputs, separation, log_partition) or _poor(
+    for name in BACKENDS:
+        against = _refuses(name, inputs, separation, log_partition) or _poor(
             name, inputs, separation
         )
         if against is None:
@@ -66,8 +67,17 @@ def choose(
     raise AssertionError("chunked takes everything")
 
 
+def _refuses(name: str, inputs: Inputs, separation: Separation, log_partition: bool) -> str | None:
+    """Why an implementation cannot do it."""
+    if inputs.dropout and name not in DROPPING:
+        return "it cannot drop weights"
+    return BACKENDS[name].refuses(inputs, separation, log_partition)
+
+
 def _poor(name: str, inputs: Inputs, separation: Separation) -> str | None:
     """Why an implementation that could do it is not the best choice."""
+    if torch.compiler.is_exporting():  # sizes are not known yet, and loops over them impossible
+        return None if name in ("sdpa", "naive") else "it does not export to a graph of any size"
     scores = inputs.rows * inputs.patterns
     if name == "fused":
         if inputs.rows > fused.FEW_STATES:
@@ -103,7 +113,8 @@ def reduce(
     if bounds is None:
         return _dense(inputs, separation, log_partition, backend)
     segmented = None
-    if backend is None and isinstance(separation, (Softmax, Softmax1)):
+    mergeable = isinstance(separation, (Softmax, Softmax1))
+    if backend is None and mergeable and not inputs.dropout:
         segmented = bind(_segmented, separation)
     dense = bind(_dense, log_partition=log_partition, backend=backend)
     # Without autocast, because embedding_bag does not mix dtypes.

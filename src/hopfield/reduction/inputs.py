@@ -20,6 +20,8 @@ class Inputs:
         scale: what the dot products are multiplied with: a β that is a number, else 1.
         bias: `(..., S or 1, N)`, added to the scores; −inf masks.
         mask: `(..., S or 1, N)`, bool, True takes part.
+        causal: whether the mask is the lower triangle.
+        dropout: the probability with which a weight is dropped from the read-out.
         lead: the leading dimensions of the result.
     """
 
@@ -29,6 +31,8 @@ class Inputs:
     scale: float
     bias: Tensor | None = None
     mask: Tensor | None = None
+    causal: bool = False
+    dropout: float = 0.0
     lead: tuple[int, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -87,6 +91,7 @@ class Inputs:
         return replace(
             self,
             state=self.state[..., rows, :],
+            causal=False,
             bias=optional(lambda tensor: part(tensor, rows), self.bias),
             mask=optional(lambda tensor: part(tensor, rows), self.mask),
         )
@@ -96,6 +101,7 @@ class Inputs:
         return replace(
             self,
             stored=self.stored[..., columns, :],
+            causal=False,
             projection=optional(lambda tensor: tensor[..., columns, :], self.projection),
             bias=optional(lambda tensor: tensor[..., columns], self.bias),
             mask=optional(lambda tensor: tensor[..., columns], self.mask),

@@ -1,6 +1,7 @@
 """The oracle: the reduction written out, for any separation and dtype. All others agree with it."""
 
 from torch import Tensor
+from torch.nn.functional import dropout
 
 from hopfield.reduction.inputs import Inputs
 from hopfield.separation import Separation
@@ -16,5 +17,8 @@ def reduce(
 ) -> tuple[Tensor, Tensor | None]:
     """Scores, weights, read-out."""
     scores = inputs.scores()
-    readout = separation.weights(scores) @ inputs.values.to(inputs.wide)
+    weights = separation.weights(scores)
+    if inputs.dropout:
+        weights = dropout(weights, inputs.dropout)
+    readout = weights @ inputs.values.to(inputs.wide)
     return readout.to(inputs.state.dtype), separation.conjugate(scores) if log_partition else None

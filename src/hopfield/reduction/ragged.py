@@ -120,7 +120,7 @@ def _cut(
     )
     cut = []
     for i, (state, stored, projection, bias, mask) in enumerate(pieces):
-        some = Inputs(state, stored, projection, inputs.scale, bias, mask)
+        some = Inputs(state, stored, projection, inputs.scale, bias, mask, dropout=inputs.dropout)
         cut.append((groups[i], some))
     return cut
 

@@ -24,14 +24,23 @@ def writes_scores_out(inputs: Inputs) -> str | None:
         return "PyTorch's fused attention needs projections as wide as the stored patterns"
     if inputs.bias is not None and inputs.bias.requires_grad:
         return "PyTorch's fused attention gives no gradient of the bias"
+    if inputs.dropout and inputs.state.device.type == "cpu":
+        return "PyTorch's fused attention drops no weights on the CPU"
     return None
 
 
 def reduce(inputs: Inputs) -> Tensor:
     """The read-out."""
     state, stored, values = attention_form(inputs)
+    causal = inputs.causal and inputs.bias is None
     readout = scaled_dot_product_attention(
-        state, stored, values, attention_bias(inputs, state), scale=inputs.scale
+        state,
+        stored,
+        values,
+        None if causal else attention_bias(inputs, state),
+        dropout_p=inputs.dropout,
+        is_causal=causal,
+        scale=inputs.scale,
     )
     return readout.reshape(*inputs.lead, *readout.shape[-2:])
 

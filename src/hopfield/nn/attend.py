@@ -1,0 +1,109 @@
+"""What the layers compute, without the layers: states in Hopfield space to their read-outs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from hopfield import _check
+from hopfield.association import Association
+from hopfield.errors import ArgumentError
+from hopfield.network import DenseNetwork
+from hopfield.retrieval import Settled, settle, warn_unconverged
+from hopfield.separation import Separation, Softmax
+
+MOST_STEPS = 10_000  # where a layer is told to go on until its states stop
+SOFTMAX = Softmax()
+
+
+def attend(
+    state: Tensor,
+    stored: Tensor,
+    projection: Tensor,
+    *,
+    beta: float | Tensor,
+    separation: Separation = SOFTMAX,
+    mask: Tensor | None = None,
+    bias: Tensor | None = None,
+    causal: bool = False,
+    bounds: list[int] | None = None,
+    steps: int | Tensor | None = 1,
+    tol: float | Tensor | None = None,
+    backward: str = "unrolled",
+    dropout: float = 0.0,
+) -> Tensor:
+    """The read-out of `retrieve` for arguments that are checked already, with dropout.
+
+    Args:
+        state: `(..., H, S, d)`; with bounds `(..., H, B or 1, S, d)`.
+        stored: `(..., H, N, d)`.
+        projection: `(..., H, N, v)`.
+        beta: a number, or a tensor that broadcasts to `(..., S, 1)`.
+        separation: how scores become weights.
+        mask: `(..., S or 1, N)`, True takes part.
+        bias: `(..., S or 1, N)`, added to the scores.
+        causal: whether the mask is the lower triangle, which lets half of the work be skipped.
+        bounds: the offsets of bags.
+        steps: associations, the read-out included; None: until the states stop, with a warning
+            about those that do not.
+        tol: stop a state that an update moves by no more.
+        backward: "unrolled" or "implicit".
+        dropout: the probability with which the read-out drops a weight.
+
+    Returns:
+        `(..., H, S, v)`.
+    """
+    association = Association(beta, bias, mask, separation, "dot", None, causal, dropout)
+    with one_dtype(state, stored, projection) as (state, stored, projection):
+        network = DenseNetwork(association, projection, stored, bounds)
+        if isinstance(steps, Tensor) or steps != 1:
+            state = settled(network, state, steps, tol, backward).state
+        return network.readout(state, "projection")
+
+
+def settled(
+    network: DenseNetwork,
+    state: Tensor,
+    steps: int | Tensor | None,
+    tol: float | Tensor | None,
+    backward: str,
+) -> Settled:
+    """The states from which the last association reads out."""
+    state = state.expand(*network.lead(state), *state.shape[-2:])
+    updates = (MOST_STEPS if steps is None else steps) - 1
+    result = settle(network, state, updates, tol, backward)
+    if steps is None and result.run is not None:
+        warn_unconverged(result.run)
+    return result
+
+
+def check_steps(steps: object, tol: object, backward: str) -> None:
+    """What says when states stop."""
+    _check.choice("backward", backward, ["unrolled", "implicit"])
+    if steps is not None:
+        _check.whole_numbers("steps", steps)
+    if tol is not None:
+        _check.tolerance("tol", tol)
+        if isinstance(steps, int) and steps == 1:
+            raise ArgumentError(
+                "tol was given, but with steps=1 no state is updated before it reads out; "
+                "use steps=2 or more, steps=None to go on until states stop, or tol=None"
+            )
+    elif steps is None or backward == "implicit":
+        what = "steps=None" if steps is None else "backward='implicit'"
+        raise ArgumentError(
+            f"{what} needs tol: how little an update moves a state that has stopped"
+        )
+
+
+@contextmanager
+def one_dtype(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Under autocast, its dtype for all tensors; the reduction itself knows where it needs more."""
+    device = tensors[0].device.type
+    if not torch.is_autocast_enabled(device):
+        yield tensors
+        return
+    dtype = torch.get_autocast_dtype(device)
+    with torch.autocast(device, enabled=False):
+        yield tuple(tensor.to(dtype) for tensor in tensors)

@@ -1,0 +1,83 @@
+"""Which patterns a state of a layer sees: padding, masks and causality brought to one mask."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from hopfield import _check
+from hopfield.errors import DtypeError, ShapeError
+
+
+def visible(
+    scores: tuple[int, ...],
+    padding_mask: Tensor | None,
+    mask: Tensor | None,
+    is_causal: bool,
+    device: torch.device,
+) -> Tensor | None:
+    """One mask, True takes part, that broadcasts to the scores `(..., H, S, N)`; None: all do."""
+    seen = mask
+    if seen is not None:
+        if not isinstance(seen, Tensor) or seen.dtype != torch.bool:
+            raise DtypeError(
+                f"mask is {_described(seen)}; a bool tensor is expected, True where a pattern "
+                f"takes part (what is added to the scores goes into bias)"
+            )
+        _fits("mask", seen, scores)
+    if padding_mask is not None:
+        shown = ~_checked_padding(padding_mask, scores)[..., None, None, :]
+        seen = shown if seen is None else seen & shown
+    if is_causal:
+        triangle = torch.ones(scores[-2:], dtype=torch.bool, device=device).tril()
+        seen = triangle if seen is None else seen & triangle
+    return None if seen is None else seen.expand(*seen.shape[:-1], scores[-1])
+
+
+def added(bias: Tensor | None, scores: tuple[int, ...]) -> Tensor | None:
+    """A checked bias that broadcasts to the scores `(..., H, S, N)`."""
+    if bias is None:
+        return None
+    if not isinstance(bias, Tensor) or not bias.is_floating_point():
+        raise DtypeError(
+            f"bias is {_described(bias)}; a floating tensor is expected "
+            f"(True/False of what takes part goes into mask)"
+        )
+    _fits("bias", bias, scores)
+    return bias.expand(*bias.shape[:-1], scores[-1])
+
+
+def widened(tensor: Tensor | None, value: float) -> Tensor | None:
+    """A mask or bias over all patterns, with `value` for one more."""
+    return None if tensor is None else pad(tensor, (0, 1), value=value)
+
+
+def _checked_padding(padding_mask: Tensor, scores: tuple[int, ...]) -> Tensor:
+    expected = (*scores[:-3], scores[-1])
+    if not isinstance(padding_mask, Tensor) or padding_mask.dtype != torch.bool:
+        raise DtypeError(
+            f"padding_mask is {_described(padding_mask)}; a bool tensor is expected, True where "
+            f"there is padding"
+        )
+    if padding_mask.shape != expected:
+        raise ShapeError(
+            f"padding_mask has shape {_check.shape_of(padding_mask)}; {expected} is expected: "
+            f"one entry for each stored pattern"
+        )
+    return padding_mask
+
+
+def _fits(name: str, tensor: Tensor, scores: tuple[int, ...]) -> None:
+    """Two dimensions, or all of the scores': with three, batch and heads could be confused."""
+    right = tensor.dim() in (2, len(scores))
+    sizes = zip(reversed(tensor.shape), reversed(scores), strict=False)
+    if not right or any(size not in (1, wanted) for size, wanted in sizes):
+        spelled = "(batch, heads, S, N)" if len(scores) == 4 else "(..., heads, S, N)"
+        raise ShapeError(
+            f"{name} has shape {_check.shape_of(tensor)}; {scores[-2:]} is expected, or what "
+            f"broadcasts to {spelled} = {scores}: one for each sample is {name}[:, None], one for "
+            f"each head {name}[None]"
+        )
+
+
+def _described(value: object) -> str:
+    return f"of dtype {value.dtype}" if isinstance(value, Tensor) else f"a {type(value).__name__}"

@@ -1,0 +1,203 @@
+"""The maps into Hopfield space: each role projected, or raw, with its norms, split into heads."""
+
+from collections.abc import Collection, Iterable
+from typing import Any, Literal, cast, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from hopfield import _check
+from hopfield.errors import ArgumentError, DtypeError, ShapeError
+
+Role = Literal["state", "stored", "projection"]
+ROLES: tuple[Role, ...] = get_args(Role)
+NORMS = (*ROLES, "hidden")
+
+
+class HopfieldSpace(nn.Module):
+    """Takes states, stored patterns and projections into Hopfield space.
+
+    Where all three are projected from vectors of one size, their weights are one matrix, so that
+    self-association is one product; otherwise each role has its own. Initialisation is that of
+    `torch.nn.MultiheadAttention`.
+
+    Args:
+        sizes: width of the input of each role.
+        num_heads: H.
+        hidden_size: d of each head.
+        value_size: v of each head.
+        static: roles that are not projected; their inputs, d or v wide, serve every head.
+        connected: make the projections from the projected stored patterns: `W_V (W_K x)`.
+        norm: where layer norms are: on the input of a role, or in Hopfield space ("hidden", one for
+            states and stored patterns).
+        bias: whether the maps have a bias.
+        bias_pattern: learn one more stored pattern, with its projection, for each head.
+        device: of the parameters.
+        dtype: of the parameters.
+
+    Raises:
+        ArgumentError: an unknown role or norm.
+        ShapeError: a static role whose width is not that of the Hopfield space.
+    """
+
+    bias_stored: nn.Parameter | None
+    bias_projection: nn.Parameter | None
+
+    def __init__(
+        self,
+        sizes: dict[Role, int],
+        *,
+        num_heads: int,
+        hidden_size: int,
+        value_size: int,
+        static: Collection[Role] = (),
+        connected: bool = False,
+        norm: Collection[str] = (),
+        bias: bool = True,
+        bias_pattern: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        _check_roles("static", static, ROLES)
+        _check_roles("norm", norm, NORMS)
+        made: dict[str, Any] = {"device": device, "dtype": dtype}
+        self.sizes, self.num_heads = sizes, num_heads
+        self.widths = {"state": hidden_size, "stored": hidden_size, "projection": value_size}
+        self.static, self.connected = frozenset(static), connected
+        entering = dict(sizes)  # the width that each role's own map receives
+        if connected:
+            entering["projection"] = hidden_size * (1 if "stored" in static else num_heads)
+        for role in self.static:
+            raw, own = entering[role], self.widths[role]
+            if connected and role == "projection":
+                own *= 1 if "stored" in static else num_heads
+            if raw != own:
+                raise ShapeError(
+                    f"{role} is static, so its width {raw} must be that of the Hopfield space, "
+                    f"{own}: set {'value_size' if role == 'projection' else 'hidden_size'}, or "
+                    f"project it"
+                )
+        self.packed = not (self.static or connected) and len({*sizes.values()}) == 1
+        self.maps = nn.ModuleDict()
+        total = {role: num_heads * width for role, width in self.widths.items()}
+        if self.packed:
+            self.maps["packed"] = nn.Linear(sizes["state"], sum(total.values()), bias, **made)
+        else:
+            for role in ROLES:
+                if role not in self.static:
+                    self.maps[role] = nn.Linear(entering[role], total[role], bias, **made)
+        self.norms = nn.ModuleDict()
+        for name in NORMS:
+            if name in norm:
+                size = hidden_size if name == "hidden" else sizes[name]  # type: ignore[index]
+                self.norms[name] = nn.LayerNorm(size, **made)
+        for name in ("stored", "projection"):
+            shape = (num_heads, 1, self.widths[name])
+            extra = nn.Parameter(torch.empty(shape, **made)) if bias_pattern else None
+            self.register_parameter(f"bias_{name}", extra)
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Draw the parameters anew, as `torch.nn.MultiheadAttention` does."""
+        for layer in cast(Iterable[nn.Linear], self.maps.values()):
+            nn.init.xavier_uniform_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        for norm in cast(Iterable[nn.LayerNorm], self.norms.values()):
+            norm.reset_parameters()
+        for extra in (self.bias_stored, self.bias_projection):
+            if extra is not None:  # as if heads lay side by side
+                nn.init.xavier_normal_(extra.view(1, 1, -1))
+
+    def forward(
+        self, state: Tensor, stored: Tensor, projection: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Each role as `(..., H or 1, rows, width)`; projection None is the stored patterns."""
+        follows = self.connected and projection is None and "projection" not in self.norms
+        projection = self._normed("projection", stored if projection is None else projection)
+        state, stored = self._normed("state", state), self._normed("stored", stored)
+        if self.packed:
+            mapped = self._packed(state, stored, projection)
+        else:
+            into_stored = self._mapped("stored", stored)
+            if follows:
+                projection = into_stored
+            elif self.connected:
+                projection = self._mapped("stored", projection)
+            into_projection = self._mapped("projection", projection)
+            mapped = self._mapped("state", state), into_stored, into_projection
+        state, stored, projection = (
+            tensor.unflatten(-1, (-1, self.widths[role])).transpose(-3, -2)
+            for role, tensor in zip(ROLES, mapped, strict=True)
+        )
+        if "hidden" in self.norms:
+            norm = self.norms["hidden"]
+            state, stored = norm(state), norm(stored)
+        return state, stored, projection
+
+    def _normed(self, role: Role, tensor: Tensor) -> Tensor:
+        return self.norms[role](tensor) if role in self.norms else tensor
+
+    def _mapped(self, role: Role, tensor: Tensor) -> Tensor:
+        return tensor if role in self.static else self.maps[role](tensor)
+
+    def _packed(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """One product for all roles that come from the same tensor and lie side by side."""
+        layer = cast(nn.Linear, self.maps["packed"])
+        totals = [self.num_heads * self.widths[role] for role in ROLES]
+        state, stored, projection = inputs
+        if state is stored and stored is projection:
+            return layer(state).split(totals, -1)
+
+        def mapped(tensor: Tensor, first: int, last: int) -> Tensor:
+            rows = slice(sum(totals[:first]), sum(totals[:last]))
+            return linear(
+                tensor, layer.weight[rows], None if layer.bias is None else layer.bias[rows]
+            )
+
+        if stored is projection:
+            return mapped(state, 0, 1), *mapped(stored, 1, 3).split(totals[1:], -1)
+        return mapped(state, 0, 1), mapped(stored, 1, 2), mapped(projection, 2, 3)
+
+    def by_role(self) -> dict[str, Tensor]:
+        """Views of the weights and biases of the maps: `state.weight`, `state.bias` and so on."""
+        found: dict[str, Tensor] = {}
+        for name, layer in self.maps.items():
+            roles = ROLES if name == "packed" else (name,)
+            totals = [self.num_heads * self.widths[role] for role in roles]
+            for kind, parameter in layer.named_parameters():
+                parts = parameter.split(totals)
+                found |= {f"{role}.{kind}": p for role, p in zip(roles, parts, strict=True)}
+        return found
+
+    def check(self, role: Role, tensor: object) -> None:
+        """A tensor that this role can take.
+
+        Raises:
+            DtypeError, ShapeError: it cannot.
+        """
+        tensor = _check.floating(role, tensor, 2)
+        if tensor.shape[-1] != self.sizes[role]:
+            raise ShapeError(
+                f"{role} has shape {_check.shape_of(tensor)}; the last dimension must be "
+                f"{role}_size = {self.sizes[role]}"
+            )
+        layer = next(iter(self.maps.values()), None)
+        expected = tensor if layer is None else layer.weight
+        if tensor.dtype != expected.dtype and not torch.is_autocast_enabled(tensor.device.type):
+            raise DtypeError(
+                f"{role} is {tensor.dtype} but the layer's parameters are {expected.dtype}; "
+                f"convert one of them: {role}.to({expected.dtype}) or layer.to({tensor.dtype})"
+            )
+
+
+def _check_roles(name: str, given: Collection[str], known: Collection[str]) -> None:
+    unknown = [role for role in given if role not in known]
+    if isinstance(given, str) or unknown:
+        raise ArgumentError(
+            f"{name} is {given!r}; a collection of some of {', '.join(map(repr, known))} is "
+            f"expected, for example {name}=({next(iter(known))!r},)"
+        )
