@@ -3,6 +3,14 @@
 from hopfield import theory
 from hopfield.errors import ConvergenceWarning, HopfieldError
 from hopfield.functional import associate, energy, explain, partial, update
+from hopfield.nn import (
+    Hopfield,
+    HopfieldDecoderLayer,
+    HopfieldEncoderLayer,
+    HopfieldLayer,
+    HopfieldPooling,
+    replace_attention,
+)
 from hopfield.phases import FixedPoints, Phase, PhaseLabel, fixed_points, phase
 from hopfield.reduction import Partial, merge
 from hopfield.retrieval import Retrieval, Trajectory, retrieve
@@ -13,7 +21,12 @@ __all__ = [
     "ConvergenceWarning",
     "Entmax",
     "FixedPoints",
+    "Hopfield",
+    "HopfieldDecoderLayer",
+    "HopfieldEncoderLayer",
     "HopfieldError",
+    "HopfieldLayer",
+    "HopfieldPooling",
     "Partial",
     "Phase",
     "PhaseLabel",
@@ -32,6 +45,7 @@ __all__ = [
     "merge",
     "partial",
     "phase",
+    "replace_attention",
     "retrieve",
     "theory",
     "update",

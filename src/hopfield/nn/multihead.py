@@ -1,0 +1,220 @@
+"""A Hopfield layer in the form of `torch.nn.MultiheadAttention`."""
+
+from typing import Self, Unpack
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from hopfield import _check
+from hopfield.errors import DtypeError, ShapeError
+from hopfield.nn.hopfield import Hopfield
+from hopfield.nn.options import Options
+from hopfield.separation import Softmax1, resolve
+
+
+class MultiheadAttention(nn.Module):
+    """A `Hopfield` that takes and returns what `torch.nn.MultiheadAttention` does.
+
+    It can stand in for a `self_attn`. PyTorch's conventions hold here: True in masks leaves out,
+    floating masks are added, the sequence comes first unless `batch_first`.
+
+    Args:
+        embed_dim: width of the queries, and of the output.
+        num_heads: H.
+        dropout: probability with which a weight is dropped, in training.
+        bias: whether the maps have a bias.
+        add_bias_kv: learn one more key and value.
+        add_zero_attn: add a key and value of zeros.
+        kdim: width of the keys; default `embed_dim`.
+        vdim: width of the values; default `embed_dim`.
+        batch_first: whether inputs are `(N, L, E)` instead of `(L, N, E)`.
+        device: of the parameters.
+        dtype: of the parameters.
+        **options: what `Hopfield` has beyond attention: `steps`, `beta`, `separation` and so on.
+
+    Attributes:
+        hopfield: the layer that associates.
+
+    Raises:
+        ArgumentError, ShapeError: as `Hopfield`.
+    """
+
+    # PyTorch's transformer layers look at these before they take their fused path, which would
+    # pass the layer by.
+    in_proj_weight = None
+    in_proj_bias = None
+    _qkv_same_embed_dim = False
+
+    def __init__(
+        self,
+        embed_dim: int,
+        num_heads: int,
+        dropout: float = 0.0,
+        bias: bool = True,
+        add_bias_kv: bool = False,
+        add_zero_attn: bool = False,
+        kdim: int | None = None,
+        vdim: int | None = None,
+        batch_first: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        if add_zero_attn:
+            _check.unused(options.get("separation"), "separation", "add_zero_attn sets softmax1")
+            options["separation"] = "softmax1"
+        hopfield = Hopfield(
+            embed_dim,
+            embed_dim if kdim is None else kdim,
+            embed_dim if vdim is None else vdim,
+            num_heads=num_heads,
+            dropout=dropout,
+            bias=bias,
+            bias_pattern=add_bias_kv,
+            device=device,
+            dtype=dtype,
+            **options,  # type: ignore[misc]
+        )
+        self._hold(hopfield, batch_first)
+
+    def _hold(self, hopfield: Hopfield, batch_first: bool) -> None:
+        super().__init__()
+        self.hopfield, self.batch_first = hopfield, batch_first
+
+    @classmethod
+    def of(cls, hopfield: Hopfield, batch_first: bool = True) -> Self:
+        """The form of attention for a layer as it is."""
+        form = cls.__new__(cls)
+        form._hold(hopfield, batch_first)
+        return form
+
+    @classmethod
+    def from_attention(cls, source: nn.MultiheadAttention) -> Self:
+        """The same for a copy of PyTorch's attention."""
+        return cls.of(Hopfield.from_attention(source), source.batch_first)
+
+    @property
+    def embed_dim(self) -> int:
+        """Width of the queries."""
+        return self.hopfield.state_size
+
+    @property
+    def num_heads(self) -> int:
+        """H."""
+        return self.hopfield.num_heads
+
+    def forward(
+        self,
+        query: Float[Tensor, "..."],
+        key: Float[Tensor, "..."],
+        value: Float[Tensor, "..."],
+        key_padding_mask: Tensor | None = None,
+        need_weights: bool = True,
+        attn_mask: Tensor | None = None,
+        average_attn_weights: bool = True,
+        is_causal: bool = False,
+    ) -> tuple[Float[Tensor, "..."], Float[Tensor, "..."] | None]:
+        """Output and weights, shaped as PyTorch's.
+
+        Args:
+            query: `(L, N, E)`, `(N, L, E)` with `batch_first`, or `(L, E)`.
+            key: `(S, N, kdim)`, `(N, S, kdim)` or `(S, kdim)`.
+            value: `(S, N, vdim)`, `(N, S, vdim)` or `(S, vdim)`.
+            key_padding_mask: `(N, S)` or `(S,)`; True, or −inf, leaves a key out.
+            need_weights: also return the weights, which takes memory in L · S; they are without
+                dropout.
+            attn_mask: `(L, S)` or `(N · H, L, S)`; True leaves out, numbers are added.
+            average_attn_weights: average the weights over heads.
+            is_causal: the mask is causal; PyTorch wants `attn_mask` with it, here it may be missing.
+
+        Returns:
+            Output like `query`; weights `(N, L, S)`, or `(N, H, L, S)` if not averaged, or None. A
+            learned and a zero key are further columns.
+
+        Raises:
+            ShapeError, DtypeError: an argument does not fit; the message says which.
+        """
+        swap = query.dim() == 3 and not self.batch_first
+        if swap:
+            same = key is query, value is key
+            query = query.transpose(0, 1)
+            key = query if same[0] else key.transpose(0, 1)
+            value = key if same[1] else value.transpose(0, 1)
+        mask, bias = None, None
+        if not is_causal or attn_mask is None:
+            mask, bias = self._seen(attn_mask, query)
+        padding_mask = key_padding_mask
+        if padding_mask is not None and padding_mask.is_floating_point():
+            extra = padding_mask[..., None, None, :]
+            bias = extra if bias is None else bias + extra
+            padding_mask = None
+        elif padding_mask is not None:
+            padding_mask = _boolean("key_padding_mask", padding_mask)
+        seen = {
+            "padding_mask": padding_mask,
+            "mask": mask,
+            "bias": bias,
+            "is_causal": is_causal,
+        }
+        output = self.hopfield(query, key, value, **seen)
+        weights = None
+        if need_weights:
+            weights = self.hopfield.associate(query, key, value, **seen)
+            if isinstance(resolve(self.hopfield.separation), Softmax1):
+                weights = torch.cat([weights, 1 - weights.sum(-1, keepdim=True)], -1)
+            weights = weights.mean(-3) if average_attn_weights else weights
+        return output.transpose(0, 1) if swap else output, weights
+
+    def _seen(self, attn_mask: Tensor | None, query: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """PyTorch's mask as a mask, or as a bias."""
+        if attn_mask is None:
+            return None, None
+        if attn_mask.dim() == 3:
+            if attn_mask.shape[0] != query.shape[:-2].numel() * self.num_heads:
+                raise ShapeError(
+                    f"attn_mask has shape {_check.shape_of(attn_mask)}; the first dimension must "
+                    f"be batch times heads = {query.shape[:-2].numel() * self.num_heads}"
+                )
+            attn_mask = attn_mask.view(*query.shape[:-2], self.num_heads, *attn_mask.shape[1:])
+        if attn_mask.is_floating_point():
+            return None, attn_mask
+        return ~_boolean("attn_mask", attn_mask), None
+
+
+SETTABLE = ("steps", "tol", "beta", "separation", "dropout", "backward")
+
+
+def replace_attention(model: nn.Module, **options: Unpack[Options]) -> nn.Module:
+    """Exchange every `torch.nn.MultiheadAttention` in a model for one made of Hopfield layers.
+
+    Outputs stay equal until an option says otherwise, for example `steps=3` or `beta=2.0`.
+
+    Args:
+        model: changed in place; parameters are copied, so build optimisers afterwards.
+        **options: set on each layer: `steps`, `tol`, `beta`, `separation`, `dropout`, `backward`.
+
+    Returns:
+        The model, or its replacement if it is an attention itself.
+
+    Raises:
+        ArgumentError: an option cannot be set on a layer that exists.
+    """
+    for name in options:
+        _check.choice("an option", name, SETTABLE)
+    if isinstance(model, nn.MultiheadAttention):
+        attention = MultiheadAttention.from_attention(model)
+        for name, value in options.items():
+            setattr(attention.hopfield, name, value)
+        return attention
+    for name, child in model.named_children():
+        setattr(model, name, replace_attention(child, **options))
+    return model
+
+
+def _boolean(name: str, mask: Tensor) -> Tensor:
+    if mask.dtype not in (torch.bool, torch.uint8):
+        raise DtypeError(
+            f"{name} has dtype {mask.dtype}; bool (True leaves out) or floating (added) is expected"
+        )
+    return mask.bool()

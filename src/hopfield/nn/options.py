@@ -1,0 +1,34 @@
+"""The options of `Hopfield` that the layers round it hand on."""
+
+from collections.abc import Collection, Sequence
+from typing import Literal, TypedDict
+
+import torch
+from torch import Tensor
+
+from hopfield.nn.space import Role
+from hopfield.separation import Separation
+
+
+class Options(TypedDict, total=False):
+    """Keyword arguments of `hopfield.nn.Hopfield`; described and defaulted there."""
+
+    hidden_size: int | None
+    value_size: int | None
+    num_heads: int
+    output_size: int | None
+    beta: float | Tensor | None
+    learn_beta: bool
+    steps: int | Sequence[int] | None
+    tol: float | Sequence[float] | None
+    separation: str | Separation
+    norm: bool | Collection[str]
+    dropout: float
+    bias: bool
+    bias_pattern: bool
+    static: Collection[Role]
+    connected: bool
+    output_projection: bool
+    backward: Literal["unrolled", "implicit"]
+    device: torch.device | str | None
+    dtype: torch.dtype | None
