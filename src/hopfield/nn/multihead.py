@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from hopfield import _check
 from hopfield.errors import DtypeError, ShapeError
 from hopfield.nn.hopfield import Hopfield
-from hopfield.nn.options import Options
+from hopfield.nn.options import RetrievalOptions
 from hopfield.separation import Softmax1, resolve
 
 
@@ -31,7 +31,7 @@ class MultiheadAttention(nn.Module):
         batch_first: whether inputs are `(N, L, E)` instead of `(L, N, E)`.
         device: of the parameters.
         dtype: of the parameters.
-        **options: what `Hopfield` has beyond attention: `steps`, `beta`, `separation` and so on.
+        **options: `steps`, `tol`, `beta`, `separation`, `backward`; see `Hopfield`.
 
     Attributes:
         hopfield: the layer that associates.
@@ -59,7 +59,7 @@ class MultiheadAttention(nn.Module):
         batch_first: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
-        **options: Unpack[Options],
+        **options: Unpack[RetrievalOptions],
     ) -> None:
         if add_zero_attn:
             _check.unused(options.get("separation"), "separation", "add_zero_attn sets softmax1")
@@ -74,7 +74,7 @@ class MultiheadAttention(nn.Module):
             bias_pattern=add_bias_kv,
             device=device,
             dtype=dtype,
-            **options,  # type: ignore[misc]
+            **options,
         )
         self._hold(hopfield, batch_first)
 
@@ -126,7 +126,7 @@ class MultiheadAttention(nn.Module):
                 dropout.
             attn_mask: `(L, S)` or `(N · H, L, S)`; True leaves out, numbers are added.
             average_attn_weights: average the weights over heads.
-            is_causal: the mask is causal; PyTorch wants `attn_mask` with it, here it may be missing.
+            is_causal: the mask is causal; here, unlike in PyTorch, `attn_mask` may be missing.
 
         Returns:
             Output like `query`; weights `(N, L, S)`, or `(N, H, L, S)` if not averaged, or None. A
@@ -182,17 +182,14 @@ class MultiheadAttention(nn.Module):
         return ~_boolean("attn_mask", attn_mask), None
 
 
-SETTABLE = ("steps", "tol", "beta", "separation", "dropout", "backward")
-
-
-def replace_attention(model: nn.Module, **options: Unpack[Options]) -> nn.Module:
+def replace_attention(model: nn.Module, **options: Unpack[RetrievalOptions]) -> nn.Module:
     """Exchange every `torch.nn.MultiheadAttention` in a model for one made of Hopfield layers.
 
     Outputs stay equal until an option says otherwise, for example `steps=3` or `beta=2.0`.
 
     Args:
         model: changed in place; parameters are copied, so build optimisers afterwards.
-        **options: set on each layer: `steps`, `tol`, `beta`, `separation`, `dropout`, `backward`.
+        **options: set on each layer: `steps`, `tol`, `beta`, `separation`, `backward`.
 
     Returns:
         The model, or its replacement if it is an attention itself.
@@ -201,7 +198,7 @@ def replace_attention(model: nn.Module, **options: Unpack[Options]) -> nn.Module
         ArgumentError: an option cannot be set on a layer that exists.
     """
     for name in options:
-        _check.choice("an option", name, SETTABLE)
+        _check.choice("an option", name, RetrievalOptions.__annotations__)
     if isinstance(model, nn.MultiheadAttention):
         attention = MultiheadAttention.from_attention(model)
         for name, value in options.items():

@@ -10,18 +10,24 @@ from hopfield.nn.space import Role
 from hopfield.separation import Separation
 
 
-class Options(TypedDict, total=False):
+class RetrievalOptions(TypedDict, total=False):
+    """What makes attention a retrieval; can be set on a `hopfield.nn.Hopfield` at any time."""
+
+    beta: float | Tensor | None
+    steps: int | Sequence[int] | None
+    tol: float | Sequence[float] | None
+    separation: str | Separation
+    backward: Literal["unrolled", "implicit"]
+
+
+class Options(RetrievalOptions, total=False):
     """Keyword arguments of `hopfield.nn.Hopfield`; described and defaulted there."""
 
     hidden_size: int | None
     value_size: int | None
     num_heads: int
     output_size: int | None
-    beta: float | Tensor | None
     learn_beta: bool
-    steps: int | Sequence[int] | None
-    tol: float | Sequence[float] | None
-    separation: str | Separation
     norm: bool | Collection[str]
     dropout: float
     bias: bool
@@ -29,6 +35,5 @@ class Options(TypedDict, total=False):
     static: Collection[Role]
     connected: bool
     output_projection: bool
-    backward: Literal["unrolled", "implicit"]
     device: torch.device | str | None
     dtype: torch.dtype | None
