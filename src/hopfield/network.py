@@ -266,7 +266,9 @@ class DenseNetwork(Network):
     def inputs(self, state: Tensor, read: Read) -> Inputs:
         """The arguments of the reduction."""
         stored = self.stored
-        values = {"stored": None, "projection": self.projection, "nothing": stored[..., :0]}[read]
+        values = self.projection if read == "projection" else None
+        if read == "nothing":
+            values = stored[..., :0]
         scale, scaled = self.association.of_states(state)
         if self.half_norms is not None:  # one more coordinate: (βξ, β)·(x, −½‖x‖²)
             wide = self.half_norms.dtype

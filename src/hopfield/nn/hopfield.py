@@ -205,7 +205,7 @@ class Hopfield(nn.Module):
     @property
     def beta(self) -> float | Tensor:
         """β: a number, or a tensor `(num_heads,)` or `(1,)`."""
-        beta = self.inverse_temperature()
+        beta = self.inverse_temperature.current()
         return beta.flatten() if isinstance(beta, Tensor) else beta
 
     @beta.setter
@@ -377,7 +377,9 @@ class Hopfield(nn.Module):
 
     def _limits(self) -> tuple[int | Tensor | None, float | Tensor | None]:
         """`steps` and `tol`, checked; per head as `(H, 1)` tensors."""
-        steps, tol = (self._per_head(name, getattr(self, name)) for name in ("steps", "tol"))
+        if (self.steps, self.tol, self.backward) == (1, None, "unrolled"):  # attention
+            return 1, None
+        steps, tol = self._per_head("steps", self.steps), self._per_head("tol", self.tol)
         check_steps(steps, tol, self.backward)
         return steps, tol
 
@@ -468,7 +470,7 @@ class Hopfield(nn.Module):
         if space.bias_stored is not None:
             seen, added = masks.widened(seen, True), masks.widened(added, 0.0)
             k, v, bounds, causal = *self._extended(k, v, bounds), False
-        beta = self.inverse_temperature()
+        beta = self.inverse_temperature.current()
         steps, tol = self._limits()
         if bounds is not None:  # one more dimension, for the bags
             beta, steps, tol = (_per_bag(limit) for limit in (beta, steps, tol))

@@ -18,9 +18,9 @@ NORMS = (*ROLES, "hidden")
 class HopfieldSpace(nn.Module):
     """Takes states, stored patterns and projections into Hopfield space.
 
-    Where all three are projected from vectors of one size, their weights are one matrix, so that
-    self-association is one product; otherwise each role has its own. Initialisation is that of
-    `torch.nn.MultiheadAttention`.
+    Where all three are projected from and to vectors of one size, their weights are one matrix, so
+    that self-association is one product; otherwise each role has its own. Initialisation is that
+    of `torch.nn.MultiheadAttention`.
 
     Args:
         sizes: width of the input of each role.
@@ -79,7 +79,8 @@ class HopfieldSpace(nn.Module):
                     f"{own}: set {'value_size' if role == 'projection' else 'hidden_size'}, or "
                     f"project it"
                 )
-        self.packed = not (self.static or connected) and len({*sizes.values()}) == 1
+        alike = len({*sizes.values()}) == 1 and hidden_size == value_size
+        self.packed = alike and not (self.static or connected)
         self.maps = nn.ModuleDict()
         total = {role: num_heads * width for role, width in self.widths.items()}
         if self.packed:
@@ -88,7 +89,7 @@ class HopfieldSpace(nn.Module):
             for role in ROLES:
                 if role not in self.static:
                     self.maps[role] = nn.Linear(entering[role], total[role], bias, **made)
-        self.norms = nn.ModuleDict()
+        self.norms, self.normed = nn.ModuleDict(), frozenset(norm)
         for name in NORMS:
             if name in norm:
                 size = hidden_size if name == "hidden" else sizes[name]  # type: ignore[index]
@@ -116,50 +117,51 @@ class HopfieldSpace(nn.Module):
         self, state: Tensor, stored: Tensor, projection: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Each role as `(..., H or 1, rows, width)`; projection None is the stored patterns."""
-        follows = self.connected and projection is None and "projection" not in self.norms
+        follows = self.connected and projection is None and "projection" not in self.normed
         projection = self._normed("projection", stored if projection is None else projection)
         state, stored = self._normed("state", state), self._normed("stored", stored)
         if self.packed:
-            mapped = self._packed(state, stored, projection)
+            state, stored, projection = self._packed(state, stored, projection)
         else:
             into_stored = self._mapped("stored", stored)
             if follows:
                 projection = into_stored
             elif self.connected:
                 projection = self._mapped("stored", projection)
-            into_projection = self._mapped("projection", projection)
-            mapped = self._mapped("state", state), into_stored, into_projection
-        state, stored, projection = (
-            tensor.unflatten(-1, (-1, self.widths[role])).transpose(-3, -2)
-            for role, tensor in zip(ROLES, mapped, strict=True)
-        )
-        if "hidden" in self.norms:
+            projection = self._heads(self._mapped("projection", projection), "projection")
+            state = self._heads(self._mapped("state", state), "state")
+            stored = self._heads(into_stored, "stored")
+        if "hidden" in self.normed:
             norm = self.norms["hidden"]
             state, stored = norm(state), norm(stored)
         return state, stored, projection
 
     def _normed(self, role: Role, tensor: Tensor) -> Tensor:
-        return self.norms[role](tensor) if role in self.norms else tensor
+        return self.norms[role](tensor) if role in self.normed else tensor
 
     def _mapped(self, role: Role, tensor: Tensor) -> Tensor:
         return tensor if role in self.static else self.maps[role](tensor)
 
-    def _packed(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+    def _heads(self, tensor: Tensor, role: Role) -> Tensor:
+        """`(..., rows, heads · width)` as `(..., heads, rows, width)`."""
+        width = self.widths[role]
+        *lead, total = tensor.shape
+        return tensor.view(*lead, total // width, width).transpose(-3, -2)
+
+    def _packed(self, state: Tensor, stored: Tensor, projection: Tensor) -> tuple[Tensor, ...]:
         """One product for all roles that come from the same tensor and lie side by side."""
         layer = cast(nn.Linear, self.maps["packed"])
-        totals = [self.num_heads * self.widths[role] for role in ROLES]
-        state, stored, projection = inputs
         if state is stored and stored is projection:
-            return layer(state).split(totals, -1)
+            return self._heads(layer(state), "state").chunk(3, -3)
+        total = layer.weight.shape[0] // 3
 
         def mapped(tensor: Tensor, first: int, last: int) -> Tensor:
-            rows = slice(sum(totals[:first]), sum(totals[:last]))
-            return linear(
-                tensor, layer.weight[rows], None if layer.bias is None else layer.bias[rows]
-            )
+            rows = slice(first * total, last * total)
+            bias = None if layer.bias is None else layer.bias[rows]
+            return self._heads(linear(tensor, layer.weight[rows], bias), "state")
 
         if stored is projection:
-            return mapped(state, 0, 1), *mapped(stored, 1, 3).split(totals[1:], -1)
+            return mapped(state, 0, 1), *mapped(stored, 1, 3).chunk(2, -3)
         return mapped(state, 0, 1), mapped(stored, 1, 2), mapped(projection, 2, 3)
 
     def by_role(self) -> dict[str, Tensor]:

@@ -1,5 +1,7 @@
 """β of a layer: a number, a tensor per head, or learned."""
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -39,6 +41,7 @@ class InverseTemperature(nn.Module):
         super().__init__()
         self.default = max(1, width) ** -0.5
         self.start = _numbers(beta, num_heads)
+        self.is_default = self.start is None and not learn
         start = torch.tensor(self.start or [self.default], device=device, dtype=dtype)
         self.register_buffer("value", None if learn or self.start is None else start)
         log = nn.Parameter(start.log().repeat(num_heads // len(start))) if learn else None
@@ -53,11 +56,12 @@ class InverseTemperature(nn.Module):
         if self.log is not None:
             self.log.copy_(start.log())
 
-    def forward(self) -> float | Tensor:
+    def current(self) -> float | Tensor:
         """The default as a number; anything else as a tensor `(H or 1, 1, 1)`."""
-        if self.log is not None:
-            return self.log.exp().view(-1, 1, 1)
-        return self.default if self.value is None else self.value.view(-1, 1, 1)
+        if self.is_default:
+            return self.default
+        beta = self.value if self.log is None else self.log.exp()
+        return cast(Tensor, beta).view(-1, 1, 1)
 
 
 def _numbers(beta: float | Tensor | None, num_heads: int) -> list[float] | None:

@@ -42,7 +42,7 @@ def reduce(inputs: Inputs) -> Tensor:
         is_causal=causal,
         scale=inputs.scale,
     )
-    return readout.reshape(*inputs.lead, *readout.shape[-2:])
+    return readout if len(inputs.lead) == 2 else readout.reshape(*inputs.lead, *readout.shape[-2:])
 
 
 def attention_form(inputs: Inputs) -> tuple[Tensor, Tensor, Tensor]:
