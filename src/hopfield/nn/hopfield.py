@@ -95,7 +95,7 @@ class Hopfield(nn.Module):
         bias: whether the maps of the inputs and of the output have a bias.
         bias_pattern: learn one more stored pattern, with its projection, for each head.
         static: the roles that are not projected: some of "state", "stored", "projection". Their
-            inputs, as wide as a head, serve all heads.
+            inputs, as wide as a head, serve all heads; as wide as all heads, each its own part.
         connected: project from the projected stored patterns: `V = W_V K`.
         output_projection: whether a linear map makes the output from the heads, which are
             otherwise concatenated. With all roles static too, the layer has no parameters.
@@ -445,7 +445,7 @@ class Hopfield(nn.Module):
         if bags is not None:
             bounds, padding_mask = None, bags.padding_mask
             q, k, v = (bags.padded(rows).transpose(0, 1) for rows in (q, k, v))
-        if q.shape[-3] == k.shape[-3] == v.shape[-3] == 1:  # all raw: heads that share them
+        if q.shape[-3] == k.shape[-3] == 1:  # both raw: heads that share them
             q = q.expand(*q.shape[:-3], self.num_heads, *q.shape[-2:])
         lead = q.shape[:-3]
         if bounds is None and k.shape[:-3] != lead:

@@ -46,6 +46,47 @@ def added(bias: Tensor | None, scores: tuple[int, ...]) -> Tensor | None:
     return bias.expand(*bias.shape[:-1], scores[-1])
 
 
+def of_excluding(
+    name: str, mask: Tensor | None, batch: tuple[int, ...], num_heads: int
+) -> tuple[Tensor | None, Tensor | None]:
+    """Mask and bias from one mask by PyTorch's convention: True leaves out, numbers are added.
+
+    Args:
+        name: what the user calls it.
+        mask: `(S, N)` or `(batch · heads, S, N)`; bool, bytes, or floating.
+        batch: the dimensions before the heads.
+        num_heads: H.
+
+    Returns:
+        A mask, True takes part, or a bias; `(S, N)` or `(*batch, H, S, N)`.
+
+    Raises:
+        ShapeError, DtypeError: it is no such mask.
+    """
+    if mask is None:
+        return None, None
+    if mask.dim() == 3:
+        samples = torch.Size(batch).numel()
+        if mask.shape[0] != samples * num_heads:
+            raise ShapeError(
+                f"{name} has shape {_check.shape_of(mask)}; the first dimension must be batch "
+                f"times heads = {samples * num_heads}"
+            )
+        mask = mask.view(*batch, num_heads, *mask.shape[1:])
+    if mask.is_floating_point():
+        return None, mask
+    return ~boolean(name, mask), None
+
+
+def boolean(name: str, mask: Tensor) -> Tensor:
+    """A mask of bools or bytes, as bools."""
+    if mask.dtype not in (torch.bool, torch.uint8):
+        raise DtypeError(
+            f"{name} has dtype {mask.dtype}; bool (True leaves out) or floating (added) is expected"
+        )
+    return mask.bool()
+
+
 def widened(tensor: Tensor | None, value: float) -> Tensor | None:
     """A mask or bias over all patterns, with `value` for one more."""
     return None if tensor is None else pad(tensor, (0, 1), value=value)

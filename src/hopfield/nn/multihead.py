@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hopfield import _check
-from hopfield.errors import DtypeError, ShapeError
+from hopfield.nn import masks
 from hopfield.nn.hopfield import Hopfield
 from hopfield.nn.options import RetrievalOptions
 from hopfield.separation import Softmax1, resolve
@@ -143,14 +143,16 @@ class MultiheadAttention(nn.Module):
             value = key if same[1] else value.transpose(0, 1)
         mask, bias = None, None
         if not is_causal or attn_mask is None:
-            mask, bias = self._seen(attn_mask, query)
+            mask, bias = masks.of_excluding(
+                "attn_mask", attn_mask, query.shape[:-2], self.num_heads
+            )
         padding_mask = key_padding_mask
         if padding_mask is not None and padding_mask.is_floating_point():
             extra = padding_mask[..., None, None, :]
             bias = extra if bias is None else bias + extra
             padding_mask = None
         elif padding_mask is not None:
-            padding_mask = _boolean("key_padding_mask", padding_mask)
+            padding_mask = masks.boolean("key_padding_mask", padding_mask)
         seen = {
             "padding_mask": padding_mask,
             "mask": mask,
@@ -165,21 +167,6 @@ class MultiheadAttention(nn.Module):
                 weights = torch.cat([weights, 1 - weights.sum(-1, keepdim=True)], -1)
             weights = weights.mean(-3) if average_attn_weights else weights
         return output.transpose(0, 1) if swap else output, weights
-
-    def _seen(self, attn_mask: Tensor | None, query: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """PyTorch's mask as a mask, or as a bias."""
-        if attn_mask is None:
-            return None, None
-        if attn_mask.dim() == 3:
-            if attn_mask.shape[0] != query.shape[:-2].numel() * self.num_heads:
-                raise ShapeError(
-                    f"attn_mask has shape {_check.shape_of(attn_mask)}; the first dimension must "
-                    f"be batch times heads = {query.shape[:-2].numel() * self.num_heads}"
-                )
-            attn_mask = attn_mask.view(*query.shape[:-2], self.num_heads, *attn_mask.shape[1:])
-        if attn_mask.is_floating_point():
-            return None, attn_mask
-        return ~_boolean("attn_mask", attn_mask), None
 
 
 def replace_attention(model: nn.Module, **options: Unpack[RetrievalOptions]) -> nn.Module:
@@ -207,11 +194,3 @@ def replace_attention(model: nn.Module, **options: Unpack[RetrievalOptions]) -> 
     for name, child in model.named_children():
         setattr(model, name, replace_attention(child, **options))
     return model
-
-
-def _boolean(name: str, mask: Tensor) -> Tensor:
-    if mask.dtype not in (torch.bool, torch.uint8):
-        raise DtypeError(
-            f"{name} has dtype {mask.dtype}; bool (True leaves out) or floating (added) is expected"
-        )
-    return mask.bool()
