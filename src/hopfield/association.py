@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from hopfield.reduction.inputs import of_bag, optional
+from hopfield.reduction.inputs import of_bag, optional, single
 from hopfield.separation import Separation, for_states
 from hopfield.similarity import Similarity
 
@@ -47,7 +47,7 @@ class Association:
     @property
     def alike(self) -> bool:
         """Whether it is the same for all states, so that their leading dimensions do not matter."""
-        return all(tensor.shape[:-1].numel() == 1 for tensor in self.own)
+        return all(single(tensor.shape[:-1]) for tensor in self.own)
 
     def for_states(self, select: Callable[[Tensor], Tensor]) -> "Association":
         """The same for a selection of states: `select` acts on `(..., S or 1, ·)` tensors."""

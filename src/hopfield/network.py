@@ -16,7 +16,7 @@ from torch.linalg import vector_norm
 from hopfield.association import Association
 from hopfield.errors import ArgumentError
 from hopfield.reduction import dispatch, topk
-from hopfield.reduction.inputs import Inputs, broadcast, of_bag, optional, tiles
+from hopfield.reduction.inputs import Inputs, broadcast, of_bag, optional, single, tiles
 from hopfield.reduction.partial import Partial, finish
 from hopfield.separation import Separation, Softmax, Softmax1, TopK
 from hopfield.similarity import minus_half_squares, normalised
@@ -204,7 +204,7 @@ class DenseNetwork(Network):
 
     @property
     def states_are_alike(self) -> bool:
-        alone = self.bounds is None and self.stored.shape[:-2].numel() == 1
+        alone = self.bounds is None and single(self.stored.shape[:-2])
         return alone and self.association.alike
 
     def for_rows(self, order: Tensor) -> Network:

@@ -209,9 +209,9 @@ class _FixedEntmax(torch.autograd.Function):
     def forward(scores: Tensor, alpha: float) -> Tensor:
         """The weights."""
         if alpha == 2:
-            return sparsemax(scores, -1, min(PARTIAL_SORT, scores.shape[-1]))
+            return sparsemax(scores, -1, _sorted_part(scores))
         if alpha == 1.5:
-            return entmax15(scores, -1, min(PARTIAL_SORT, scores.shape[-1]))
+            return entmax15(scores, -1, _sorted_part(scores))
         return entmax_bisect(scores, alpha, -1, _bisections(scores.dtype))
 
     @staticmethod
@@ -229,6 +229,11 @@ class _FixedEntmax(torch.autograd.Function):
         product = slope * grad
         share = slope / slope.sum(-1, keepdim=True)
         return product - share * product.sum(-1, keepdim=True), None
+
+
+def _sorted_part(scores: Tensor) -> int | None:
+    """How many of the scores to sort at first; all of them in a graph for any size."""
+    return None if torch.compiler.is_exporting() else min(PARTIAL_SORT, scores.shape[-1])
 
 
 def _bisections(dtype: torch.dtype) -> int:

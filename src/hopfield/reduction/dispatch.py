@@ -10,7 +10,7 @@ from torch import Tensor
 from hopfield import _check
 from hopfield.errors import BackendError
 from hopfield.reduction import blockwise, chunked, flash, fused, naive, ragged, sdpa, topk
-from hopfield.reduction.inputs import Inputs, optional
+from hopfield.reduction.inputs import Inputs, optional, single
 from hopfield.reduction.partial import Partial, finish
 from hopfield.reduction.softmax import SoftmaxReduction
 from hopfield.separation import Separation, Softmax, Softmax1, TopK
@@ -165,11 +165,11 @@ def _arguments(inputs: Inputs) -> tuple[object, ...]:
 
 def _fold(inputs: Inputs) -> Inputs:
     """Leading dimensions of the states as more states, where nothing else has any."""
-    if len(inputs.lead) == 0 or inputs.stored.shape[:-2].numel() != 1:
+    if len(inputs.lead) == 0 or not single(inputs.stored.shape[:-2]):
         return inputs
     additive = [tensor for tensor in (inputs.bias, inputs.mask) if tensor is not None]
-    alike = all(tensor.shape[:-1].numel() == 1 for tensor in additive)
-    if not alike or inputs.values.shape[:-2].numel() != 1:
+    alike = all(single(tensor.shape[:-1]) for tensor in additive)
+    if not alike or not single(inputs.values.shape[:-2]):
         return inputs
 
     def flat(tensor: Tensor) -> Tensor:

@@ -110,11 +110,18 @@ class Inputs:
 
 def broadcast(leads: Sequence[Sequence[int]]) -> tuple[int, ...]:
     """The shape to which leading dimensions that fit broadcast; much faster than PyTorch's."""
-    longest = max(leads, key=len)
-    if all(lead == longest for lead in leads):
+    longest = leads[0]
+    for lead in leads:
+        longest = lead if len(lead) > len(longest) else longest
+    if all(len(lead) == len(longest) and lead == longest for lead in leads):
         return tuple(longest)
     aligned = zip_longest(*(reversed(lead) for lead in leads), fillvalue=1)
     return tuple(next((size for size in sizes if size != 1), 1) for sizes in aligned)[::-1]
+
+
+def single(lead: Sequence[int]) -> bool:
+    """Whether leading dimensions hold one entry; any size stays symbolic while tracing."""
+    return all(size == 1 for size in lead)
 
 
 def optional(function: Callable[[Tensor], Tensor], tensor: Tensor | None) -> Tensor | None:

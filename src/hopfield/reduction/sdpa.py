@@ -2,6 +2,7 @@
 
 import math
 
+import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
@@ -33,15 +34,18 @@ def reduce(inputs: Inputs) -> Tensor:
     """The read-out."""
     state, stored, values = attention_form(inputs)
     causal = inputs.causal and inputs.bias is None
+    bias = None if causal else attention_bias(inputs, state)
     readout = scaled_dot_product_attention(
         state,
         stored,
         values,
-        None if causal else attention_bias(inputs, state),
+        bias,
         dropout_p=inputs.dropout,
         is_causal=causal,
         scale=inputs.scale,
     )
+    if bias is not None and torch.compiler.is_exporting():  # ONNX gives NaN for a masked state
+        readout = readout.masked_fill(bias.amax(-1, keepdim=True).isneginf(), 0.0)
     return readout if len(inputs.lead) == 2 else readout.reshape(*inputs.lead, *readout.shape[-2:])
 
 
