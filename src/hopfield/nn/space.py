@@ -75,10 +75,10 @@ class HopfieldSpace(nn.Module):
             if connected and role == "projection":
                 own *= 1 if "stored" in static else num_heads
             if raw not in (own, num_heads * self.widths[role]):
-                size = "value_size" if role == "projection" else "hidden_size"
+                name = "value_size" if role == "projection" else "hidden_size"
                 raise ShapeError(
                     f"{role} is static, so its width {raw} must be that of the Hopfield space, "
-                    f"{own}, or that of all its heads: set {size}, or project it"
+                    f"{own}, or that of all its heads: set {name}, or project it"
                 )
         alike = len({*sizes.values()}) == 1 and hidden_size == value_size
         self.packed = alike and not (self.static or connected)
