@@ -3,6 +3,7 @@
 from hopfield import theory
 from hopfield.errors import ConvergenceWarning, HopfieldError
 from hopfield.functional import associate, energy, explain, partial, update
+from hopfield.head import Head, from_head
 from hopfield.nn import (
     Hopfield,
     HopfieldDecoderLayer,
@@ -21,6 +22,7 @@ __all__ = [
     "ConvergenceWarning",
     "Entmax",
     "FixedPoints",
+    "Head",
     "Hopfield",
     "HopfieldDecoderLayer",
     "HopfieldEncoderLayer",
@@ -42,6 +44,7 @@ __all__ = [
     "energy",
     "explain",
     "fixed_points",
+    "from_head",
     "merge",
     "partial",
     "phase",

@@ -1,0 +1,185 @@
+"""The function that transformers calls for attention, and its registration."""
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hopfield import _check
+from hopfield.association import Association
+from hopfield.errors import ArgumentError
+from hopfield.huggingface.options import keywords, of_layer
+from hopfield.network import DenseNetwork
+from hopfield.nn.attend import attend, one_dtype, settled
+
+NAME = "hopfield"
+PLAIN = "hopfield_attention"  # the same without options, to look at models of any implementation
+
+# What changes the weights of some models, by its name in transformers.
+REFUSED = {
+    "softcap": "bounds the scores",
+    "s_aux": "adds sinks to the scores",
+    "sinks": "adds sinks to the scores",
+    "head_mask": "scales the heads",
+    "indices": "selects patterns",
+    "block_indices": "selects patterns",
+    "cu_seq_lens_q": "packs sequences into one",
+    "cu_seq_lens_k": "packs sequences into one",
+    "cache": "pages the stored patterns",
+}
+
+
+@dataclass(frozen=True)
+class Heads:
+    """What the heads of one layer associate, in one call.
+
+    Attributes:
+        state: `(B, H, S, d)`.
+        stored: `(B, H, N, d)`.
+        projection: `(B, H, N, v)`.
+        mask: `(B or 1, H or 1, S or 1, N)`, True takes part, or None.
+        bias: shaped like the mask, or None.
+        causal: whether the mask is the lower triangle.
+        options: β, steps, tol, separation and backward of `attend`.
+    """
+
+    state: Tensor
+    stored: Tensor
+    projection: Tensor
+    mask: Tensor | None
+    bias: Tensor | None
+    causal: bool
+    options: dict[str, Any]
+
+
+OBSERVER: ContextVar[Callable[[nn.Module, Heads], None] | None] = ContextVar(
+    "observer", default=None
+)
+
+
+def register() -> None:
+    """Make the names known to transformers; masks are those that it makes for PyTorch's attention.
+
+    Raises:
+        MissingExtraError: transformers is not installed.
+    """
+    modeling = _check.extra("transformers.modeling_utils", "heads")
+    masking = _check.extra("transformers.masking_utils", "heads")
+    for name, function in {NAME: associate, PLAIN: partial(associate, plain=True)}.items():
+        modeling.AttentionInterface.register(name, function)
+        masking.AttentionMaskInterface.register(name, masking.sdpa_mask)
+
+
+def associate(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | Tensor | None = None,
+    is_causal: bool | None = None,
+    position_bias: Tensor | None = None,
+    sliding_window: int | None = None,
+    output_attentions: bool | None = None,
+    plain: bool = False,
+    **others: Any,
+) -> tuple[Tensor, Tensor | None]:
+    """Attention as transformers asks for it, computed as association.
+
+    Args:
+        module: the layer; its config may hold options.
+        query: the states, `(B, H, S, d)`.
+        key: the stored patterns, `(B, H or fewer, N, d)`; each of them serves a group of heads.
+        value: the projections, `(B, H or fewer, N, v)`.
+        attention_mask: bool, True takes part, or floating, to be added; `(B, 1 or H, S, N)`. None
+            with a causal layer and S > 1: state i sees patterns 0 to i.
+        dropout: the probability with which the read-out drops a weight.
+        scaling: β; default `1/√d`.
+        is_causal: default `module.is_causal`, or else True.
+        position_bias: added to the scores.
+        sliding_window: refused where the mask does not have it already.
+        output_attentions: whether to return the weights of the read-out, too, without dropout. Some
+            models (GPT-2) keep this wish from their attention.
+        plain: leave options aside: attention.
+        **others: what transformers hands on besides.
+
+    Returns:
+        The read-out `(B, S, H, v)`; the weights `(B, H, S, N)` or None.
+
+    Raises:
+        ArgumentError: an option is bad, or an argument would change the weights in a way that is
+            not handled; the message names it.
+    """
+    for name, what in REFUSED.items():
+        if others.get(name) is not None:
+            raise _refusal(name, f"it {what}")
+    states, patterns = query.shape[-2], key.shape[-2]
+    if attention_mask is None and sliding_window is not None and patterns > sliding_window:
+        raise _refusal("sliding_window", f"there is no mask that holds it over {patterns} patterns")
+    is_causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
+    causal = bool(is_causal) and attention_mask is None and states > 1
+    mask, bias = attention_mask, position_bias
+    if causal:
+        mask = torch.ones(states, patterns, dtype=torch.bool, device=query.device).tril()
+    elif mask is not None and mask.dtype != torch.bool:
+        bias = mask if bias is None else bias + mask
+        mask = None
+    own = query.shape[-1] ** -0.5 if scaling is None else scaling
+    heads = Heads(
+        state=query,
+        stored=_for_each_head(key, query),
+        projection=_for_each_head(value, query),
+        mask=_additive("mask", mask, query, patterns),
+        bias=_additive("bias", bias, query, patterns),
+        causal=causal,
+        options=keywords({}, own) if plain else of_layer(module, own),
+    )
+    if (observer := OBSERVER.get()) is not None:
+        observer(module, heads)
+    readout = attend(
+        heads.state,
+        heads.stored,
+        heads.projection,
+        mask=heads.mask,
+        bias=heads.bias,
+        causal=causal,
+        dropout=dropout,
+        **heads.options,
+    )
+    return readout.transpose(1, 2).contiguous(), _weights(heads) if output_attentions else None
+
+
+def _weights(heads: Heads) -> Tensor:
+    """The weights of the read-out, `(B, H, S, N)`."""
+    how = dict(heads.options)
+    steps, tol, backward = (how.pop(name) for name in ("steps", "tol", "backward"))
+    association = Association(bias=heads.bias, mask=heads.mask, similarity="dot", **how)
+    with one_dtype(heads.state, heads.stored) as (state, stored):
+        network = DenseNetwork(association, None, stored)
+        return network.weights(settled(network, state, steps, tol, backward).state)
+
+
+def _for_each_head(patterns: Tensor, query: Tensor) -> Tensor:
+    """Patterns `(B, groups, N, ·)`, repeated for the heads of each group."""
+    size = query.shape[1] // patterns.shape[1]
+    return patterns if size == 1 else patterns.repeat_interleave(size, 1)
+
+
+def _additive(name: str, tensor: Tensor | None, state: Tensor, patterns: int) -> Tensor | None:
+    """A mask or bias, checked, in four dimensions."""
+    if tensor is None:
+        return None
+    _check.additive(name, tensor, state, patterns)
+    return tensor[(None,) * (4 - tensor.dim())]
+
+
+def _refusal(name: str, why: str) -> ArgumentError:
+    return ArgumentError(
+        f"{name} was passed to attention, but {why}, which attn_implementation={NAME!r} does not "
+        f"do; use an implementation of transformers for this model, such as 'eager'"
+    )
