@@ -203,7 +203,12 @@ class _FixedEntmax(torch.autograd.Function):
     The package's has a square root of the weights, whose slope at 0 makes second derivatives NaN.
     """
 
-    generate_vmap_rule = True
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[Any, ...], scores: Tensor, alpha: float
+    ) -> tuple[Tensor, int]:
+        """A row does not care for the dimensions before it."""
+        return _FixedEntmax.apply(scores.movedim(in_dims[0], 0), alpha), 0
 
     @staticmethod
     def forward(scores: Tensor, alpha: float) -> Tensor:

@@ -43,7 +43,7 @@ class HopfieldEncoderLayer(nn.TransformerEncoderLayer):
         norm_first: bool = False,
         bias: bool = True,
     ) -> None:
-        _check_width("hopfield", hopfield, hopfield.state_size)
+        _check_width("hopfield", hopfield)
         like = next(hopfield.parameters(), None)
         super().__init__(
             hopfield.state_size,
@@ -92,8 +92,7 @@ class HopfieldDecoderLayer(nn.TransformerDecoderLayer):
         norm_first: bool = False,
         bias: bool = True,
     ) -> None:
-        width = hopfield_self.state_size
-        _check_width("hopfield_self", hopfield_self, width)
+        width = _check_width("hopfield_self", hopfield_self)
         _check_width("hopfield_cross", hopfield_cross, width)
         like = next(hopfield_self.parameters(), None)
         super().__init__(
@@ -146,12 +145,14 @@ NOT_ELEMENTWISE = (
 )
 
 
-def _check_width(name: str, hopfield: Hopfield, width: int) -> None:
-    """The layer takes and returns states of that width."""
+def _check_width(name: str, hopfield: Hopfield, width: int | None = None) -> int:
+    """The width of the states that the layer takes and returns, which must be the same."""
     if not isinstance(hopfield, Hopfield):
         raise ArgumentError(f"{name} is a {type(hopfield).__name__}; a Hopfield layer is expected")
+    width = hopfield.state_size if width is None else width
     if hopfield.state_size != width or hopfield.output_size != width:
         raise ShapeError(
             f"{name} takes states {hopfield.state_size} wide and returns {hopfield.output_size}; "
             f"residual connections need {width} both times: set state_size and output_size"
         )
+    return width

@@ -86,6 +86,8 @@ def _poor(name: str, inputs: Inputs, separation: Separation) -> str | None:
             return f"there are only {inputs.stored.numel()} numbers to read"
     if name == "naive" and scores > SMALL:
         return f"it would keep {scores} scores in memory"
+    if name == "sdpa" and scores <= SMALL and torch._C._are_functorch_transforms_active():
+        return "torch.func transforms it in a loop"
     if name == "sdpa" and scores > SMALL:
         if (why := sdpa.writes_scores_out(inputs)) is not None:
             return why
