@@ -95,7 +95,7 @@ class Hopfield(nn.Module):
         bias: whether the maps of the inputs and of the output have a bias.
         bias_pattern: learn one more stored pattern, with its projection, for each head.
         static: the roles that are not projected: some of "state", "stored", "projection". Their
-            inputs, as wide as a head, serve all heads; as wide as all heads, each its own part.
+            inputs, as wide as a head, serve all heads.
         connected: project from the projected stored patterns: `V = W_V K`.
         output_projection: whether a linear map makes the output from the heads, which are
             otherwise concatenated. With all roles static too, the layer has no parameters.

@@ -27,8 +27,7 @@ class HopfieldSpace(nn.Module):
         num_heads: H.
         hidden_size: d of each head.
         value_size: v of each head.
-        static: roles that are not projected; their inputs, d or v wide, serve every head, or, H
-            times as wide, are shared out among the heads.
+        static: roles that are not projected; their inputs, d or v wide, serve every head.
         connected: make the projections from the projected stored patterns: `W_V (W_K x)`.
         norm: where layer norms are: on the input of a role, or in Hopfield space ("hidden", one for
             states and stored patterns).
@@ -74,11 +73,11 @@ class HopfieldSpace(nn.Module):
             raw, own = entering[role], self.widths[role]
             if connected and role == "projection":
                 own *= 1 if "stored" in static else num_heads
-            if raw not in (own, num_heads * self.widths[role]):
-                name = "value_size" if role == "projection" else "hidden_size"
+            if raw != own:
                 raise ShapeError(
                     f"{role} is static, so its width {raw} must be that of the Hopfield space, "
-                    f"{own}, or that of all its heads: set {name}, or project it"
+                    f"{own}: set {'value_size' if role == 'projection' else 'hidden_size'}, or "
+                    f"project it"
                 )
         alike = len({*sizes.values()}) == 1 and hidden_size == value_size
         self.packed = alike and not (self.static or connected)
