@@ -16,6 +16,13 @@ def written_out(q, k, v):
     return torch.softmax(q @ k.T / 8, -1) @ v
 
 
+def loop_written_out(q, k, v):
+    for _ in range(3):
+        q = written_out(q, k, k)
+    return written_out(q, k, v)
+
+
+LAYER = hopfield.Hopfield(64, steps=4)
 CONTENDERS = {
     "softmax(q kᵀ) v": lambda q, k, v: written_out(q, k, v).sum(),
     "update": lambda q, k, v: hopfield.update(q, k, v).sum(),
@@ -29,6 +36,8 @@ CONTENDERS = {
     ).sum(),
     "energy": lambda q, k, v: hopfield.energy(q, k).sum() + 0 * v.sum(),
     "retrieve, 10 steps": lambda q, k, v: hopfield.retrieve(q, k, v, steps=10).readout.sum(),
+    "loop of 4 steps, written out": lambda q, k, v: loop_written_out(q, k, v).sum(),
+    "Hopfield layer, 4 steps": lambda q, k, v: LAYER(q, k, v).sum(),
 }
 
 

@@ -1,7 +1,9 @@
 """The solver: update states until each stops by itself, and spend nothing on those that have."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -91,17 +93,16 @@ def update_until_stopped(
     index = torch.arange(state.shape[:-1].numel(), device=state.device).view(state.shape[:-1])
     everywhere = state.detach().reshape(index.numel(), shape[-1])
     working = Working(network, state, state, index, torch.ones_like(index, dtype=torch.bool))
-    stopped: list[Run] = []
-    places: list[Tensor] = []
-    count = 0
-    moved, change = state, torch.full_like(distance(state, state), torch.nan)
+    stopped: list[tuple[Tensor, Run]] = []
+    moved, change = state, torch.full(index.shape, torch.nan, device=state.device)
     converged = cycling = torch.zeros_like(index, dtype=torch.bool)
-    while True:
+    for count in itertools.count():
         moving, index = working.moving, working.index
         stop = moving & (converged | cycling | (count >= most(index)))
-        run = Run(moved, torch.full_like(index, count), change, converged, cycling)
-        stopped.append(run.map(lambda tensor, stop=stop: tensor[stop]))  # type: ignore[misc]
-        places.append(index[stop])
+        stopping = bool(stop.any())
+        if stopping:
+            run = Run(moved, torch.full_like(index, count), change, converged, cycling)
+            stopped.append((_chosen(index, stop), run.map(partial(_chosen, stop=stop))))
         if way is not None and count > 0:
             everywhere = everywhere.index_copy(0, index[moving], moved.detach()[moving])
             way.append(everywhere.view(shape))
@@ -109,18 +110,28 @@ def update_until_stopped(
         if not bool(moving.any()):
             break
         working = replace(working, before=working.state, state=moved, moving=moving)
-        working = _pack(working) if bool(stop.any()) else working
+        working = _pack(working) if stopping else working
         moved, index = working.network.update(working.state), working.index
-        count += 1
         change = distance(moved, working.state)
         if tol_of is not None:
             converged = change <= tol_of(index)
             cycling = ~converged & (moved == working.before).all(-1)
-    order = torch.cat(places).argsort()
-    together = Run(
-        *(torch.cat([getattr(run, f.name) for run in stopped])[order] for f in fields(Run))
-    )
+    together = _in_order(stopped)
     return together.map(lambda tensor: tensor.view(shape[: tensor.dim() + len(shape) - 2]))
+
+
+def _chosen(tensor: Tensor, stop: Tensor) -> Tensor:
+    """The entries of those states that stop, one after the other."""
+    return tensor.flatten(0, stop.dim() - 1) if bool(stop.all()) else tensor[stop]
+
+
+def _in_order(stopped: list[tuple[Tensor, Run]]) -> Run:
+    """All states in their places, from those that stopped together."""
+    if len(stopped) == 1:
+        return stopped[0][1]
+    order = torch.cat([places for places, _ in stopped]).argsort()
+    runs = [run for _, run in stopped]
+    return Run(*(torch.cat([getattr(run, f.name) for run in runs])[order] for f in fields(Run)))
 
 
 def _own(limit: float | Tensor, state: Tensor) -> Callable[[Tensor], float | Tensor]:

@@ -55,10 +55,13 @@ def attend(
         `(..., H, S, v)`.
     """
     association = Association(beta, bias, mask, separation, "dot", None, causal, dropout)
+    tied = projection is stored and not dropout  # then the read-out is one more update
     with one_dtype(state, stored, projection) as (state, stored, projection):
-        network = DenseNetwork(association, projection, stored, bounds)
+        network = DenseNetwork(association, None if tied else projection, stored, bounds)
         if isinstance(steps, Tensor) or steps != 1:
             state = settled(network, state, steps, tol, backward).state
+            if tied:
+                return state
         return network.readout(state, "projection")
 
 
@@ -69,9 +72,11 @@ def settled(
     tol: float | Tensor | None,
     backward: str,
 ) -> Settled:
-    """The states from which the last association reads out."""
+    """The states from which the last association reads out, or which it makes."""
     state = state.expand(*network.lead(state), *state.shape[-2:])
-    updates = (MOST_STEPS if steps is None else steps) - 1
+    updates = MOST_STEPS if steps is None else steps
+    if network.projection is not None:
+        updates = updates - 1
     result = settle(network, state, updates, tol, backward)
     if steps is None and result.run is not None:
         warn_unconverged(result.run)

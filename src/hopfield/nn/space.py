@@ -116,7 +116,10 @@ class HopfieldSpace(nn.Module):
     def forward(
         self, state: Tensor, stored: Tensor, projection: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Each role as `(..., H or 1, rows, width)`; projection None is the stored patterns."""
+        """Each role as `(..., H or 1, rows, width)`; projection None is the stored patterns.
+
+        Where projections are the stored patterns themselves, both are one tensor.
+        """
         follows = self.connected and projection is None and "projection" not in self.normed
         projection = self._normed("projection", stored if projection is None else projection)
         state, stored = self._normed("state", state), self._normed("stored", stored)
@@ -128,9 +131,11 @@ class HopfieldSpace(nn.Module):
                 projection = into_stored
             elif self.connected:
                 projection = self._mapped("stored", projection)
-            projection = self._heads(self._mapped("projection", projection), "projection")
+            into_projection = self._mapped("projection", projection)
             state = self._heads(self._mapped("state", state), "state")
-            stored = self._heads(into_stored, "stored")
+            stored = projection = self._heads(into_stored, "stored")
+            if into_projection is not into_stored:
+                projection = self._heads(into_projection, "projection")
         if "hidden" in self.normed:
             norm = self.norms["hidden"]
             state, stored = norm(state), norm(stored)
