@@ -14,7 +14,7 @@ from hopfield.association import Association
 from hopfield.errors import ArgumentError
 from hopfield.huggingface.options import keywords, of_layer
 from hopfield.network import DenseNetwork
-from hopfield.nn.attend import attend, one_dtype, settled
+from hopfield.nn.attend import attend, before_readout, one_dtype
 
 NAME = "hopfield"
 PLAIN = "hopfield_attention"  # the same without options, to look at models of any implementation
@@ -161,7 +161,7 @@ def _weights(heads: Heads) -> Tensor:
     association = Association(bias=heads.bias, mask=heads.mask, similarity="dot", **how)
     with one_dtype(heads.state, heads.stored) as (state, stored):
         network = DenseNetwork(association, None, stored)
-        return network.weights(settled(network, state, steps, tol, backward).state)
+        return network.weights(before_readout(network, state, steps, tol, backward))
 
 
 def _for_each_head(patterns: Tensor, query: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from hopfield import _check
 from hopfield.association import Association
 from hopfield.errors import ArgumentError
 from hopfield.network import DenseNetwork
-from hopfield.retrieval import Settled, settle, warn_unconverged
+from hopfield.retrieval import settle, warn_unconverged
 from hopfield.separation import Separation, Softmax
 
 MOST_STEPS = 10_000  # where a layer is told to go on until its states stop
@@ -58,29 +58,36 @@ def attend(
     tied = projection is stored and not dropout  # then the read-out is one more update
     with one_dtype(state, stored, projection) as (state, stored, projection):
         network = DenseNetwork(association, None if tied else projection, stored, bounds)
+        if tied:
+            return _updated(network, state, steps, tol, backward)
         if isinstance(steps, Tensor) or steps != 1:
-            state = settled(network, state, steps, tol, backward).state
-            if tied:
-                return state
+            state = before_readout(network, state, steps, tol, backward)
         return network.readout(state, "projection")
 
 
-def settled(
+def before_readout(
     network: DenseNetwork,
     state: Tensor,
     steps: int | Tensor | None,
     tol: float | Tensor | None,
     backward: str,
-) -> Settled:
-    """The states from which the last association reads out, or which it makes."""
+) -> Tensor:
+    """The states from which the last of the associations reads out."""
+    return _updated(network, state, None if steps is None else steps - 1, tol, backward)
+
+
+def _updated(
+    network: DenseNetwork,
+    state: Tensor,
+    updates: int | Tensor | None,
+    tol: float | Tensor | None,
+    backward: str,
+) -> Tensor:
     state = state.expand(*network.lead(state), *state.shape[-2:])
-    updates = MOST_STEPS if steps is None else steps
-    if network.projection is not None:
-        updates = updates - 1
-    result = settle(network, state, updates, tol, backward)
-    if steps is None and result.run is not None:
+    result = settle(network, state, MOST_STEPS if updates is None else updates, tol, backward)
+    if updates is None and result.run is not None:
         warn_unconverged(result.run)
-    return result
+    return result.state
 
 
 def check_steps(steps: object, tol: object, backward: str) -> None:

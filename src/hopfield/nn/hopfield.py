@@ -13,7 +13,7 @@ from hopfield.association import Association
 from hopfield.errors import ArgumentError, ShapeError
 from hopfield.network import DenseNetwork
 from hopfield.nn import attention, masks
-from hopfield.nn.attend import MOST_STEPS, attend, check_steps, one_dtype, settled
+from hopfield.nn.attend import MOST_STEPS, attend, before_readout, check_steps, one_dtype
 from hopfield.nn.ragged import Bags, with_one_more
 from hopfield.nn.space import ROLES, HopfieldSpace, Role
 from hopfield.nn.temperature import InverseTemperature
@@ -499,8 +499,8 @@ class Hopfield(nn.Module):
         )
         with one_dtype(call.state, call.stored, call.projection) as (state, stored, projection):
             network = DenseNetwork(association, projection, stored, call.bounds)
-            result = settled(network, state, call.steps, call.tol, self.backward)
-            return network, result.state
+            steps, tol = call.steps, call.tol
+            return network, before_readout(network, state, steps, tol, self.backward)
 
     def _settings(self, call: _Call) -> dict[str, Any]:
         """The keyword arguments with which public functions do what this call does."""
