@@ -3,6 +3,8 @@
 Models are tiny and random, with weights large enough that attention is far from uniform.
 """
 
+import sys
+
 import pytest
 import torch
 import transformers

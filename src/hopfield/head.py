@@ -91,9 +91,9 @@ def from_head(
         pick(heads.state),
         pick(heads.stored),
         pick(heads.projection),
-        heads.options["beta"],
-        pick(heads.mask),
-        pick(heads.bias),
+        heads.association.beta,
+        pick(heads.association.mask),
+        pick(heads.association.bias),
     )
 
 

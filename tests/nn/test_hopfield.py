@@ -356,8 +356,7 @@ BAD_INPUT = {
         ArgumentError,
     ),
     "number": (lambda layer: layer(x, y[0], offsets=torch.tensor([0, 1, 4])), ShapeError),
-    "an argument": (lambda layer: layer.associate(x, heads=3), ArgumentError),
-    "inputs came": (lambda layer: layer.associate(x, x, x, x), ArgumentError),
+    "heads": (lambda layer: layer.associate(x, heads=3), TypeError),
 }
 
 

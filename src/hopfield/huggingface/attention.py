@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from hopfield import _check
 from hopfield.association import Association
 from hopfield.errors import ArgumentError
-from hopfield.huggingface.options import keywords, of_layer
+from hopfield.huggingface.options import checked, of_layer
 from hopfield.network import DenseNetwork
 from hopfield.nn.attend import attend, before_readout, one_dtype
 
@@ -41,19 +41,15 @@ class Heads:
         state: `(B, H, S, d)`.
         stored: `(B, H, N, d)`.
         projection: `(B, H, N, v)`.
-        mask: `(B or 1, H or 1, S or 1, N)`, True takes part, or None.
-        bias: shaped like the mask, or None.
-        causal: whether the mask is the lower triangle.
-        options: β, steps, tol, separation and backward of `attend`.
+        association: β, separation, and mask and bias as `(B or 1, H or 1, S or 1, N)` or None.
+        limits: `steps`, `tol` and `backward` of `attend`.
     """
 
     state: Tensor
     stored: Tensor
     projection: Tensor
-    mask: Tensor | None
-    bias: Tensor | None
-    causal: bool
-    options: dict[str, Any]
+    association: Association
+    limits: dict[str, Any]
 
 
 OBSERVER: ContextVar[Callable[[nn.Module, Heads], None] | None] = ContextVar(
@@ -130,38 +126,27 @@ def associate(
         bias = mask if bias is None else bias + mask
         mask = None
     own = query.shape[-1] ** -0.5 if scaling is None else scaling
-    heads = Heads(
-        state=query,
-        stored=_for_each_head(key, query),
-        projection=_for_each_head(value, query),
+    association, limits = checked({}, own) if plain else of_layer(module, own)
+    association = replace(
+        association,
         mask=_additive("mask", mask, query, patterns),
         bias=_additive("bias", bias, query, patterns),
         causal=causal,
-        options=keywords({}, own) if plain else of_layer(module, own),
+        dropout=dropout,
     )
+    stored, projection = _for_each_head(key, query), _for_each_head(value, query)
+    heads = Heads(query, stored, projection, association, limits)
     if (observer := OBSERVER.get()) is not None:
         observer(module, heads)
-    readout = attend(
-        heads.state,
-        heads.stored,
-        heads.projection,
-        mask=heads.mask,
-        bias=heads.bias,
-        causal=causal,
-        dropout=dropout,
-        **heads.options,
-    )
+    readout = attend(query, stored, projection, association, **limits)
     return readout.transpose(1, 2).contiguous(), _weights(heads) if output_attentions else None
 
 
 def _weights(heads: Heads) -> Tensor:
     """The weights of the read-out, `(B, H, S, N)`."""
-    how = dict(heads.options)
-    steps, tol, backward = (how.pop(name) for name in ("steps", "tol", "backward"))
-    association = Association(bias=heads.bias, mask=heads.mask, similarity="dot", **how)
     with one_dtype(heads.state, heads.stored) as (state, stored):
-        network = DenseNetwork(association, None, stored)
-        return network.weights(before_readout(network, state, steps, tol, backward))
+        network = DenseNetwork(heads.association, None, stored)
+        return network.weights(before_readout(network, state, **heads.limits))
 
 
 def _for_each_head(patterns: Tensor, query: Tensor) -> Tensor:

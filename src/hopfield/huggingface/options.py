@@ -8,6 +8,7 @@ from typing import Any, Literal, TypedDict, Unpack
 from torch import Tensor, nn
 
 from hopfield import _check
+from hopfield.association import Association
 from hopfield.errors import ArgumentError
 from hopfield.nn.attend import check_steps
 from hopfield.separation import BY_NAME, Separation, resolve
@@ -77,7 +78,7 @@ def configure(target: Any, **given: Unpack[Options]) -> None:
     Raises:
         ArgumentError: an option is unknown, has a bad value or does not go with another.
     """
-    keywords(given, 1.0)
+    checked(given, 1.0)
     _check.choice("separation", given.get("separation", "softmax"), BY_NAME)
     configs = layer_configs(target) if isinstance(target, nn.Module) else [target]
     if not configs or not hasattr(configs[0], "_attn_implementation"):
@@ -93,18 +94,20 @@ def layer_configs(model: nn.Module) -> list[Any]:
     return list({id(it): it for it in configs if hasattr(it, "_attn_implementation")}.values())
 
 
-def of_layer(layer: nn.Module, scaling: float | Tensor) -> dict[str, Any]:
-    """The keyword arguments of `attend` for a layer whose own β is `scaling`."""
+def of_layer(layer: nn.Module, scaling: float | Tensor) -> tuple[Association, dict[str, Any]]:
+    """The options of a layer whose own β is `scaling`, as `checked` gives them."""
     configured = getattr(getattr(layer, "config", None), "hopfield", None) or _NONE
     if not isinstance(configured, Mapping):
         raise ArgumentError(
             f"config.hopfield is {configured!r}; a dictionary like {{'steps': 3}} is expected"
         )
-    return keywords({**configured, **_ACTIVE.get(_NONE)}, scaling)
+    return checked({**configured, **_ACTIVE.get(_NONE)}, scaling)
 
 
-def keywords(given: Mapping[str, Any], scaling: float | Tensor) -> dict[str, Any]:
-    """Options, checked, as keyword arguments of `attend`."""
+def checked(
+    given: Mapping[str, Any], scaling: float | Tensor
+) -> tuple[Association, dict[str, Any]]:
+    """Options as an association, still without masks, and `steps`, `tol` and `backward`."""
     _check_each(given)
     result = {"steps": 1, "tol": None, "separation": "softmax", "backward": "unrolled", **given}
     check_steps(result["steps"], result["tol"], result["backward"])
@@ -115,8 +118,9 @@ def keywords(given: Mapping[str, Any], scaling: float | Tensor) -> dict[str, Any
             f"beta replaces the model's own scaling, beta_factor multiplies it"
         )
     own = scaling if factor is None else scaling * factor
-    separation = resolve(result["separation"])
-    return {**result, "separation": separation, "beta": own if beta is None else beta}
+    separation = resolve(result.pop("separation"))
+    association = Association(own if beta is None else beta, None, None, separation, "dot")
+    return association, result
 
 
 def _check_each(given: Mapping[str, Any]) -> None:

@@ -11,27 +11,20 @@ from hopfield.association import Association
 from hopfield.errors import ArgumentError
 from hopfield.network import DenseNetwork
 from hopfield.retrieval import settle, warn_unconverged
-from hopfield.separation import Separation, Softmax
 
 MOST_STEPS = 10_000  # where a layer is told to go on until its states stop
-SOFTMAX = Softmax()
 
 
 def attend(
     state: Tensor,
     stored: Tensor,
     projection: Tensor,
+    association: Association,
     *,
-    beta: float | Tensor,
-    separation: Separation = SOFTMAX,
-    mask: Tensor | None = None,
-    bias: Tensor | None = None,
-    causal: bool = False,
     bounds: list[int] | None = None,
     steps: int | Tensor | None = 1,
     tol: float | Tensor | None = None,
     backward: str = "unrolled",
-    dropout: float = 0.0,
 ) -> Tensor:
     """The read-out of `retrieve` for arguments that are checked already, with dropout.
 
@@ -39,23 +32,17 @@ def attend(
         state: `(..., H, S, d)`; with bounds `(..., H, B or 1, S, d)`.
         stored: `(..., H, N, d)`.
         projection: `(..., H, N, v)`.
-        beta: a number, or a tensor that broadcasts to `(..., S, 1)`.
-        separation: how scores become weights.
-        mask: `(..., S or 1, N)`, True takes part.
-        bias: `(..., S or 1, N)`, added to the scores.
-        causal: whether the mask is the lower triangle, which lets half of the work be skipped.
+        association: β, mask, bias and separation, and what the read-out drops.
         bounds: the offsets of bags.
         steps: associations, the read-out included; None: until the states stop, with a warning
             about those that do not.
         tol: stop a state that an update moves by no more.
         backward: "unrolled" or "implicit".
-        dropout: the probability with which the read-out drops a weight.
 
     Returns:
         `(..., H, S, v)`.
     """
-    association = Association(beta, bias, mask, separation, "dot", None, causal, dropout)
-    tied = projection is stored and not dropout  # then the read-out is one more update
+    tied = projection is stored and not association.dropout  # then the read-out is one more update
     with one_dtype(state, stored, projection) as (state, stored, projection):
         network = DenseNetwork(association, None if tied else projection, stored, bounds)
         if tied:

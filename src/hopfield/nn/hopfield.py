@@ -2,26 +2,23 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Self, Unpack
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from hopfield import _check
-from hopfield.association import Association
 from hopfield.errors import ArgumentError, ShapeError
 from hopfield.network import DenseNetwork
-from hopfield.nn import attention, masks
-from hopfield.nn.attend import MOST_STEPS, attend, before_readout, check_steps, one_dtype
-from hopfield.nn.ragged import Bags, with_one_more
+from hopfield.nn import attention
+from hopfield.nn.attend import MOST_STEPS, attend, before_readout, one_dtype
+from hopfield.nn.call import Call, Seen, enter, limits
 from hopfield.nn.space import ROLES, HopfieldSpace, Role
 from hopfield.nn.temperature import InverseTemperature
 from hopfield.phases import Phase, phase
 from hopfield.retrieval import Retrieval, retrieve
 from hopfield.separation import Separation, resolve
-
-INPUTS: tuple[str, ...] = ROLES
 
 
 @dataclass(frozen=True)
@@ -37,23 +34,6 @@ class Projected:
     state: Float[Tensor, "..."]
     stored: Float[Tensor, "..."]
     projection: Float[Tensor, "..."]
-
-
-@dataclass(frozen=True)
-class _Call:
-    """One call of a layer, ready for the reduction."""
-
-    state: Tensor
-    stored: Tensor
-    projection: Tensor
-    beta: float | Tensor
-    mask: Tensor | None
-    bias: Tensor | None
-    causal: bool
-    bounds: list[int] | None
-    bags: Bags | None
-    steps: int | Tensor | None
-    tol: float | Tensor | None
 
 
 class Hopfield(nn.Module):
@@ -171,7 +151,7 @@ class Hopfield(nn.Module):
         self.separation, self.dropout, self.backward = separation, dropout, backward
         resolve(separation)
         self.steps, self.tol = steps, tol
-        self._limits()
+        limits(self)
         made: dict[str, Any] = {"device": device, "dtype": dtype}
         if isinstance(norm, bool):
             norm = [role for role in ROLES if norm and not (connected and role == "projection")]
@@ -266,79 +246,114 @@ class Hopfield(nn.Module):
         Warns:
             ConvergenceWarning: `steps=None`, and some states did not stop in 10 000 updates.
         """
-        call = self._enter(state, stored, projection, padding_mask, mask, bias, is_causal, offsets)
+        call = enter(
+            self,
+            state,
+            stored,
+            projection,
+            padding_mask=padding_mask,
+            mask=mask,
+            bias=bias,
+            is_causal=is_causal,
+            offsets=offsets,
+            dropout=self.dropout if self.training else 0.0,
+        )
         readout = attend(
             call.state,
             call.stored,
             call.projection,
-            beta=call.beta,
-            separation=resolve(self.separation),
-            mask=call.mask,
-            bias=call.bias,
-            causal=call.causal,
+            call.association,
             bounds=call.bounds,
             steps=call.steps,
             tol=call.tol,
             backward=self.backward,
-            dropout=self.dropout if self.training else 0.0,
         )
-        heads = readout.movedim(-4, -2) if call.bounds is not None else readout.transpose(-3, -2)
-        output = heads.flatten(-2)
-        if call.bags is not None:
-            output = call.bags.rows(output)
+        output = call.joined(readout)
         return output if self.out_proj is None else self.out_proj(output)
 
-    def project(self, *inputs: Tensor | None, **options: Any) -> Projected:
+    def project(
+        self,
+        state: Float[Tensor, "..."],
+        stored: Float[Tensor, "..."] | None = None,
+        projection: Float[Tensor, "..."] | None = None,
+        **seen: Unpack[Seen],
+    ) -> Projected:
         """States, stored patterns and projections in Hopfield space; arguments of `forward`."""
-        call = self._enter_as(inputs, options)
+        call = enter(self, state, stored, projection, **seen)
         return Projected(call.state, call.stored, call.projection)
 
-    def associate(self, *inputs: Tensor | None, **options: Any) -> Float[Tensor, "..."]:
+    def associate(
+        self,
+        state: Float[Tensor, "..."],
+        stored: Float[Tensor, "..."] | None = None,
+        projection: Float[Tensor, "..."] | None = None,
+        **seen: Unpack[Seen],
+    ) -> Float[Tensor, "..."]:
         """The weights of the read-out, `(..., H, S, N)`; arguments of `forward`.
 
         They are differentiable and without dropout. States that are bags themselves come padded,
         `(B, H, longest, longest)`; other bags `(H, S, T)`.
         """
-        network, state = self._before_readout(self._enter_as(inputs, options))
-        return network.weights(state)
+        network, last = self._before_readout(enter(self, state, stored, projection, **seen))
+        return network.weights(last)
 
-    def energy(self, *inputs: Tensor | None, **options: Any) -> Float[Tensor, "..."]:
+    def energy(
+        self,
+        state: Float[Tensor, "..."],
+        stored: Float[Tensor, "..."] | None = None,
+        projection: Float[Tensor, "..."] | None = None,
+        **seen: Unpack[Seen],
+    ) -> Float[Tensor, "..."]:
         """The energy in Hopfield space, `(..., H, S)`, of the states that read out.
 
         Takes the arguments of `forward`; see `hopfield.energy`. With one step these are the
         projected states; more steps lower it.
         """
-        network, state = self._before_readout(self._enter_as(inputs, options))
-        return network.energy(state, network.ground())
+        network, last = self._before_readout(enter(self, state, stored, projection, **seen))
+        return network.energy(last, network.ground())
 
-    def phase(self, *inputs: Tensor | None, **options: Any) -> Phase:
+    def phase(
+        self,
+        state: Float[Tensor, "..."],
+        stored: Float[Tensor, "..."] | None = None,
+        projection: Float[Tensor, "..."] | None = None,
+        **seen: Unpack[Seen],
+    ) -> Phase:
         """The phase of the states that read out, `(..., H, S)` each; see `hopfield.phase`.
 
         Takes the arguments of `forward`.
         """
-        call = self._enter_as(inputs, options)
-        network, state = self._before_readout(call)
-        return phase(state, network.stored, **self._settings(call))
+        call = enter(self, state, stored, projection, **seen)
+        network, last = self._before_readout(call)
+        return phase(last, network.stored, **call.settings)
 
     def retrieve(
         self,
-        *inputs: Tensor | None,
+        state: Float[Tensor, "..."],
+        stored: Float[Tensor, "..."] | None = None,
+        projection: Float[Tensor, "..."] | None = None,
+        *,
         energy: bool = False,
         trajectory: bool = False,
-        **options: Any,
+        **seen: Unpack[Seen],
     ) -> Retrieval:
         """The retrieval in Hopfield space that `forward` makes, in full: see `hopfield.retrieve`.
 
         Args:
-            *inputs: state, stored, projection, as for `forward`.
+            state: as for `forward`.
+            stored: as for `forward`.
+            projection: as for `forward`.
             energy: also compute the energy of the states at the end.
             trajectory: also keep the states on the way and their energies.
-            **options: the masks and offsets of `forward`.
+            **seen: the masks and offsets of `forward`.
 
         Returns:
             A `Retrieval` of shape `(..., H, S)`, its read-out before the output projection.
+
+        Warns:
+            ConvergenceWarning: `tol` is set, and some states did not converge.
         """
-        call = self._enter_as(inputs, options)
+        call = enter(self, state, stored, projection, **seen)
         with one_dtype(call.state, call.stored, call.projection) as roles:
             return retrieve(
                 *roles,
@@ -347,8 +362,15 @@ class Hopfield(nn.Module):
                 energy=energy,
                 trajectory=trajectory,
                 backward=self.backward,
-                **self._settings(call),
+                **call.settings,
             )
+
+    def _before_readout(self, call: Call) -> tuple[DenseNetwork, Tensor]:
+        """The network, and the states from which the last association reads out."""
+        with one_dtype(call.state, call.stored, call.projection) as (state, stored, projection):
+            network = DenseNetwork(call.association, projection, stored, call.bounds)
+            last = before_readout(network, state, call.steps, call.tol, self.backward)
+            return network, last
 
     @classmethod
     def from_attention(cls, source: nn.MultiheadAttention) -> Self:
@@ -375,143 +397,6 @@ class Hopfield(nn.Module):
         shown += f", steps={self.steps}, tol={self.tol}, separation={self.separation!r}"
         return shown + (f", dropout={self.dropout}" if self.dropout else "")
 
-    def _limits(self) -> tuple[int | Tensor | None, float | Tensor | None]:
-        """`steps` and `tol`, checked; per head as `(H, 1)` tensors."""
-        if (self.steps, self.tol, self.backward) == (1, None, "unrolled"):  # attention
-            return 1, None
-        steps, tol = self._per_head("steps", self.steps), self._per_head("tol", self.tol)
-        check_steps(steps, tol, self.backward)
-        return steps, tol
-
-    def _per_head(self, name: str, value: Any) -> Any:
-        if not isinstance(value, (Sequence, Tensor)) or isinstance(value, str):
-            return value
-        if len(value) != self.num_heads:
-            raise ShapeError(
-                f"{name} has {len(value)} entries; one number, or one for each of the "
-                f"{self.num_heads} heads, is expected"
-            )
-        return torch.as_tensor(value).view(-1, 1)
-
-    def _enter_as(self, inputs: tuple[Tensor | None, ...], options: dict[str, Any]) -> _Call:
-        """The arguments of `forward` as the other methods take them."""
-        named = dict(zip(INPUTS, inputs, strict=False))
-        known = (*INPUTS, "padding_mask", "mask", "bias", "is_causal", "offsets")
-        for name in options:
-            _check.choice("an argument", name, known)
-        both = [name for name in named if name in options]
-        if both or len(inputs) > len(INPUTS):
-            raise ArgumentError(
-                f"{len(inputs)} inputs came; state, stored, projection are expected"
-            )
-        given = dict.fromkeys(known) | named | options
-        return self._enter(*(given[name] for name in known))
-
-    def _enter(
-        self,
-        state: Any,
-        stored: Any,
-        projection: Any,
-        padding_mask: Any,
-        mask: Any,
-        bias: Any,
-        is_causal: Any,
-        offsets: Any,
-    ) -> _Call:
-        """Check the inputs and take them into Hopfield space."""
-        space = self.space
-        space.check("state", state)
-        itself = stored is None
-        if itself:
-            stored = state
-        if stored is not state or self.stored_size != self.state_size:
-            space.check("stored", stored)
-        if projection is not None:
-            space.check("projection", projection)
-            if projection.shape[:-1] != stored.shape[:-1]:
-                raise ShapeError(
-                    f"projection has shape {_check.shape_of(projection)} but stored has shape "
-                    f"{_check.shape_of(stored)}; all but the last dimension must be the same"
-                )
-        elif self.projection_size != self.stored_size:
-            raise ArgumentError(
-                f"projection is missing: its width {self.projection_size} differs from that of "
-                f"the stored patterns, {self.stored_size}, which would take its place"
-            )
-        _check.patterns(stored)
-        bounds = None if offsets is None else _bounds(offsets, state, stored, itself, padding_mask)
-        q, k, v = space(state, stored, projection)
-        bags = Bags(bounds, state.device) if itself and bounds is not None else None
-        if bags is not None:
-            bounds, padding_mask = None, bags.padding_mask
-            q, k, v = (bags.padded(rows).transpose(0, 1) for rows in (q, k, v))
-        if q.shape[-3] == k.shape[-3] == 1:  # both raw: heads that share them
-            q = q.expand(*q.shape[:-3], self.num_heads, *q.shape[-2:])
-        lead = q.shape[:-3]
-        if bounds is None and k.shape[:-3] != lead:
-            _check.lead(None, {"state": lead, "stored": k.shape[:-3]})
-            lead = torch.broadcast_shapes(lead, k.shape[:-3])
-        scores = (*lead, self.num_heads, q.shape[-2], k.shape[-2])
-        if bounds is not None:
-            scores = scores[-3:]
-        seen, added = None, None
-        if padding_mask is not None or mask is not None or is_causal:
-            seen = masks.visible(scores, padding_mask, mask, is_causal, state.device)
-        if bias is not None:
-            added = masks.added(bias, scores)
-        causal = bool(is_causal) and mask is None and padding_mask is None
-        if bounds is not None:  # (B, H, S, d) or (H, S, d) to (H, B or 1, S, d)
-            q = q.transpose(0, 1) if q.dim() == 4 else q.unsqueeze(1)
-            if q.shape[1] not in (1, len(bounds) - 1):
-                raise ShapeError(
-                    f"state has shape {_check.shape_of(state)} but offsets bound "
-                    f"{len(bounds) - 1} bags; the first dimension must be their number"
-                )
-        if space.bias_stored is not None:
-            seen, added = masks.widened(seen, True), masks.widened(added, 0.0)
-            k, v, bounds, causal = *self._extended(k, v, bounds), False
-        beta = self.inverse_temperature.current()
-        steps, tol = self._limits()
-        if bounds is not None:  # one more dimension, for the bags
-            beta, steps, tol = (_per_bag(limit) for limit in (beta, steps, tol))
-        return _Call(q, k, v, beta, seen, added, causal, bounds, bags, steps, tol)
-
-    def _extended(
-        self, stored: Tensor, projection: Tensor, bounds: list[int] | None
-    ) -> tuple[Tensor, Tensor, list[int] | None]:
-        """Stored patterns and projections with the learned bias pattern at the end."""
-        both = []
-        extras = cast(tuple[Tensor, Tensor], (self.space.bias_stored, self.space.bias_projection))
-        for tensor, extra in zip((stored, projection), extras, strict=True):
-            lead = torch.broadcast_shapes(tensor.shape[:-2], extra.shape[:-2])
-            tensor = tensor.expand(*lead, *tensor.shape[-2:])
-            if bounds is None:
-                both.append(torch.cat([tensor, extra.expand(*lead, *extra.shape[-2:])], -2))
-            else:
-                tensor, longer = with_one_more(tensor, extra, bounds)
-                both.append(tensor)
-        return both[0], both[1], bounds if bounds is None else longer
-
-    def _before_readout(self, call: _Call) -> tuple[DenseNetwork, Tensor]:
-        """The network, and the states from which the last association reads out."""
-        association = Association(
-            call.beta, call.bias, call.mask, resolve(self.separation), "dot", None
-        )
-        with one_dtype(call.state, call.stored, call.projection) as (state, stored, projection):
-            network = DenseNetwork(association, projection, stored, call.bounds)
-            steps, tol = call.steps, call.tol
-            return network, before_readout(network, state, steps, tol, self.backward)
-
-    def _settings(self, call: _Call) -> dict[str, Any]:
-        """The keyword arguments with which public functions do what this call does."""
-        return {
-            "beta": call.beta,
-            "mask": call.mask,
-            "bias": call.bias,
-            "separation": self.separation,
-            "offsets": None if call.bounds is None else torch.tensor(call.bounds),
-        }
-
 
 def _hidden_size(sizes: dict[Role, int], static: Collection[str], num_heads: int) -> int:
     """The default width of a head."""
@@ -525,26 +410,3 @@ def _hidden_size(sizes: dict[Role, int], static: Collection[str], num_heads: int
             f"change one of them, or set hidden_size"
         )
     return state_size // num_heads
-
-
-def _per_bag(limit: Any) -> Any:
-    """A number for each head, ready for bags in the dimension after the heads."""
-    return limit.unsqueeze(-1) if isinstance(limit, Tensor) else limit
-
-
-def _bounds(
-    offsets: Tensor, state: Tensor, stored: Tensor, itself: bool, padding_mask: object
-) -> list[int]:
-    """The bounds of bags, checked together with what they bound."""
-    _check.unused(padding_mask, "padding_mask", "offsets leave no padding to mask")
-    if stored.dim() != 2 or (state.dim() > 2 and itself):
-        raise ShapeError(
-            f"stored has shape {_check.shape_of(stored)}; with offsets, bags lie one after the "
-            f"other in two dimensions, (T, stored_size)"
-        )
-    if state.dim() > 3:
-        raise ShapeError(
-            f"state has shape {_check.shape_of(state)}; with offsets (B, S, state_size) is "
-            f"expected, or (S, state_size) for all bags"
-        )
-    return _check.bag_offsets(offsets, stored.shape[0])

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from hopfield import _check
 from hopfield.nn import masks
+from hopfield.nn.call import Seen
 from hopfield.nn.hopfield import Hopfield
 from hopfield.nn.options import RetrievalOptions
 from hopfield.separation import Softmax1, resolve
@@ -153,7 +154,7 @@ class MultiheadAttention(nn.Module):
             padding_mask = None
         elif padding_mask is not None:
             padding_mask = masks.boolean("key_padding_mask", padding_mask)
-        seen = {
+        seen: Seen = {
             "padding_mask": padding_mask,
             "mask": mask,
             "bias": bias,

@@ -16,6 +16,7 @@ from hopfield.compat.hflayers.sizes import resolve
 from hopfield.errors import ArgumentError, DtypeError, ShapeError
 from hopfield.nn import masks
 from hopfield.nn.attend import MOST_STEPS
+from hopfield.nn.call import Seen
 from hopfield.nn.space import ROLES, HopfieldSpace, Role
 
 NAMES: dict[Role, str] = {
@@ -319,7 +320,7 @@ class Hopfield(nn.Module):
         patterns: Tensor | Sequence[Tensor],
         padding_mask: Tensor | None,
         association_mask: Tensor | None,
-    ) -> tuple[tuple[Tensor, Tensor, Tensor], dict[str, Tensor | None]]:
+    ) -> tuple[tuple[Tensor, Tensor, Tensor], Seen]:
         """The roles in Hopfield space, `(B, H, rows, width)`, and who sees whom."""
         stored, state, projection = several(
             patterns, "stored pattern", "state pattern", "pattern projection"
@@ -336,7 +337,7 @@ class Hopfield(nn.Module):
         if self.association_core.bias_k is not None:
             padding_mask = masks.widened(padding_mask, False)
             mask, bias = masks.widened(mask, True), masks.widened(bias, 0.0)
-        seen = {"padding_mask": padding_mask, "mask": mask, "bias": bias}
+        seen: Seen = {"padding_mask": padding_mask, "mask": mask, "bias": bias}
         return roles, seen
 
     def _normed(self, role: Role, tensor: Tensor) -> Tensor:
