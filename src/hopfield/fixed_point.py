@@ -99,7 +99,7 @@ def update_until_stopped(
     for count in itertools.count():
         moving, index = working.moving, working.index
         stop = moving & (converged | cycling | (count >= most(index)))
-        stopping = bool(stop.any())
+        stopping = bool(stop.any()) or index.numel() == 0
         if stopping:
             run = Run(moved, torch.full_like(index, count), change, converged, cycling)
             stopped.append((_chosen(index, stop), run.map(partial(_chosen, stop=stop))))
