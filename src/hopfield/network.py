@@ -150,7 +150,8 @@ class DenseNetwork(Network):
 
     def readout(self, state: Tensor, read: Read) -> Tensor:
         inputs = self.inputs(state, read)
-        return self._reduce(inputs, self.association.separation, False)[0].to(state.dtype)
+        readout = self._reduce(inputs, self.association.separation, False)[0]
+        return readout if readout.dtype == state.dtype else readout.to(state.dtype)
 
     def partial(self, state: Tensor, read: Read) -> Partial:
         if isinstance(self.association.separation, TopK) and self.bounds is not None:

@@ -340,6 +340,7 @@ BAD_INPUT = {
     "state is": (lambda layer: layer(x.double()), DtypeError),
     "state has dtype": (lambda layer: layer(x.long()), DtypeError),
     "stored is": (lambda layer: layer(x, y.half()), DtypeError),
+    "projection is": (lambda layer: layer(x, y, y.double()), DtypeError),
     "padding_mask has shape": (lambda layer: layer(x, y, padding_mask=x[..., 0] > 9), ShapeError),
     "padding_mask is": (lambda layer: layer(x, y, padding_mask=torch.zeros(3, 4)), DtypeError),
     "mask is": (lambda layer: layer(x, y, mask=torch.zeros(5, 4)), DtypeError),
@@ -365,6 +366,14 @@ def test_bad_inputs_are_named(what):
     call, error = BAD_INPUT[what]
     with pytest.raises(error, match=what):
         call(Hopfield(8, num_heads=2))
+
+
+def test_raw_roles_of_different_dtypes_are_named():
+    static = {"static": STATIC, "output_projection": False}
+    with pytest.raises(DtypeError, match="stored is torch.float64 but state is"):
+        Hopfield(8, **static)(x, y.double())
+    with pytest.raises(DtypeError, match="stored is torch.float64 but the layer is"):
+        Hopfield(8, static=("stored",))(x, y.double())
 
 
 def test_a_missing_projection_is_asked_for():

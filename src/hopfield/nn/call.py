@@ -91,7 +91,11 @@ def enter(
     bounds, bags = None, None
     if offsets is not None:
         bounds = _bounds(offsets, state, stored, itself, padding_mask)
-    xi, x, v = layer.space(state, stored, projection)
+    try:
+        xi, x, v = layer.space(state, stored, projection)
+    except RuntimeError:  # of PyTorch, about dtypes: say which role it is
+        layer.space.check_dtypes(state, stored, projection)
+        raise
     if bounds is not None and itself:
         bags = Bags(bounds, state.device)
         bounds, padding_mask = None, bags.padding_mask
@@ -109,7 +113,7 @@ def enter(
     causal = bool(is_causal) and mask is None and padding_mask is None
     if bounds is not None:
         xi = _for_bags(xi, len(bounds) - 1)
-    if layer.space.bias_stored is not None:
+    if layer.space.has_bias_pattern:
         seen, added, causal = masks.widened(seen, True), masks.widened(added, 0.0), False
         x, v, bounds = _with_bias_pattern(layer, x, v, bounds)
     beta, (steps, tol) = layer.inverse_temperature.current(), limits(layer)
@@ -170,6 +174,8 @@ def _checked_roles(
             f"the stored patterns, {layer.stored_size}, which would take its place"
         )
     _check.patterns(stored)
+    if layer.space.static:  # raw roles meet as they are
+        layer.space.check_dtypes(state, stored, projection)
     return stored
 
 

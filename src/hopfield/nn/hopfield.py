@@ -268,8 +268,8 @@ class Hopfield(nn.Module):
             tol=call.tol,
             backward=self.backward,
         )
-        output = call.joined(readout)
-        return output if self.out_proj is None else self.out_proj(output)
+        output, out_proj = call.joined(readout), self.out_proj
+        return output if out_proj is None else out_proj(output)
 
     def project(
         self,

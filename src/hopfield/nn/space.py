@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from hopfield import _check
-from hopfield.errors import ArgumentError, DtypeError, ShapeError
+from hopfield.errors import ArgumentError, ShapeError
 
 Role = Literal["state", "stored", "projection"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -98,6 +98,7 @@ class HopfieldSpace(nn.Module):
             shape = (num_heads, 1, self.widths[name])
             extra = nn.Parameter(torch.empty(shape, **made)) if bias_pattern else None
             self.register_parameter(f"bias_{name}", extra)
+        self.has_bias_pattern = bias_pattern
         self.reset_parameters()
 
     @torch.no_grad()
@@ -184,7 +185,7 @@ class HopfieldSpace(nn.Module):
         """A tensor that this role can take.
 
         Raises:
-            DtypeError, ShapeError: it cannot.
+            DtypeError, ShapeError: it is no floating tensor, or not as wide.
         """
         tensor = _check.floating(role, tensor, 2)
         if tensor.shape[-1] != self.sizes[role]:
@@ -192,13 +193,22 @@ class HopfieldSpace(nn.Module):
                 f"{role} has shape {_check.shape_of(tensor)}; the last dimension must be "
                 f"{role}_size = {self.sizes[role]}"
             )
-        layer = next(iter(self.maps.values()), None)
-        expected = tensor if layer is None else layer.weight
-        if tensor.dtype != expected.dtype and not torch.is_autocast_enabled(tensor.device.type):
-            raise DtypeError(
-                f"{role} is {tensor.dtype} but the layer's parameters are {expected.dtype}; "
-                f"convert one of them: {role}.to({expected.dtype}) or layer.to({tensor.dtype})"
-            )
+
+    def check_dtypes(self, *tensors: Tensor | None) -> None:
+        """Roles in order, of the dtype and on the device of the parameters, or of the first role.
+
+        Under autocast any dtype will do.
+
+        Raises:
+            DtypeError: one is not.
+        """
+        given = {role: t for role, t in zip(ROLES, tensors, strict=True) if t is not None}
+        parameter = next(self.parameters(), None)
+        expected = given["state"] if parameter is None else parameter
+        if torch.is_autocast_enabled(expected.device.type):
+            return
+        for role, tensor in given.items():
+            _check.alike(role, tensor, "state" if parameter is None else "the layer", expected)
 
 
 def _check_roles(name: str, given: Collection[str], known: Collection[str]) -> None:
