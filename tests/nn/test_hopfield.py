@@ -370,9 +370,9 @@ def test_bad_inputs_are_named(what):
 
 def test_raw_roles_of_different_dtypes_are_named():
     static = {"static": STATIC, "output_projection": False}
-    with pytest.raises(DtypeError, match="stored is torch.float64 but state is"):
+    with pytest.raises(DtypeError, match=r"stored is torch\.float64 but state"):
         Hopfield(8, **static)(x, y.double())
-    with pytest.raises(DtypeError, match="stored is torch.float64 but the layer is"):
+    with pytest.raises(DtypeError, match=r"stored is torch\.float64 but the layer is"):
         Hopfield(8, static=("stored",))(x, y.double())
 
 
