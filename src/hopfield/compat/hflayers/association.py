@@ -29,7 +29,7 @@ NAMES: dict[Role, str] = {
 class Hopfield(nn.Module):
     """Association with the interface of `hflayers.Hopfield`.
 
-    Differences are on the page `docs/from_hflayers.md`.
+    What it does otherwise than the original is listed in `docs/from_hflayers.md`.
 
     Args:
         input_size: width of the state patterns. May be missing where nothing is projected.
@@ -182,7 +182,7 @@ class Hopfield(nn.Module):
             self.association_activation = find_activation(
                 "association_activation", association_activation
             )
-        self.coming, self.given = dict(sizes.coming), sizes.given
+        self.coming, self.given = dict(sizes.coming), sizes.given  # widths; None: any
         for role, (wanted, affine, eps) in norms.items():
             name, norm = NAMES[role], None
             if wanted:

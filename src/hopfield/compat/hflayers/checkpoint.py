@@ -26,8 +26,8 @@ def load_hflayers(
 
     Which layer it is and its sizes are told by the tensors. What they cannot tell is taken from
     `config`, and has the defaults of hflayers: `num_heads`, `scaling`, `update_steps_max`,
-    `update_steps_eps`, `add_zero_association`, `dropout`, what is static or connected, the `eps` of
-    layer norms, and norms without weights.
+    `update_steps_eps`, `add_zero_association`, `dropout`, what is static or connected (and, where
+    states and stored patterns are, `hidden_size`), the `eps` of layer norms, norms without weights.
 
     Example:
         >>> old = hopfield.compat.hflayers.HopfieldPooling(16, num_heads=2, quantity=3)
