@@ -45,6 +45,7 @@ class Working:
         state: `(..., W, d)`.
         index: `(..., W)`, which of all states each one is.
         moving: `(..., W)`; False where a stopped state still fills its place.
+        change: `(..., W)`, how far the last update moved each; NaN at first.
     """
 
     network: Network
@@ -52,6 +53,7 @@ class Working:
     state: Tensor
     index: Tensor
     moving: Tensor
+    change: Tensor
 
 
 def distance(state: Tensor, before: Tensor) -> Tensor:
@@ -92,9 +94,10 @@ def update_until_stopped(
         state = state.reshape(*ones, shape[:-1].numel(), shape[-1])
     index = torch.arange(state.shape[:-1].numel(), device=state.device).view(state.shape[:-1])
     everywhere = state.detach().reshape(index.numel(), shape[-1])
-    working = Working(network, state, state, index, torch.ones_like(index, dtype=torch.bool))
-    stopped: list[tuple[Tensor, Run]] = []
     moved, change = state, torch.full(index.shape, torch.nan, device=state.device)
+    moving = torch.ones_like(index, dtype=torch.bool)
+    working = Working(network, state, state, index, moving, change)
+    stopped: list[tuple[Tensor, Run]] = []
     converged = cycling = torch.zeros_like(index, dtype=torch.bool)
     for count in itertools.count():
         moving, index = working.moving, working.index
@@ -109,13 +112,16 @@ def update_until_stopped(
         moving = moving & ~stop
         if not bool(moving.any()):
             break
-        working = replace(working, before=working.state, state=moved, moving=moving)
+        working = replace(working, before=working.state, state=moved, moving=moving, change=change)
         working = _pack(working) if stopping else working
         moved, index = working.network.update(working.state), working.index
         change = distance(moved, working.state)
         if tol_of is not None:
             converged = change <= tol_of(index)
-            cycling = ~converged & (moved == working.before).all(-1)
+            # The way back is as long, up to rounding: look closer only there.
+            cycling = ~converged & (change > 0.999 * working.change)
+            if bool(cycling.any()):
+                cycling &= (moved == working.before).all(-1)
     together = _in_order(stopped)
     return together.map(lambda tensor: tensor.view(shape[: tensor.dim() + len(shape) - 2]))
 
@@ -156,16 +162,17 @@ def _pack(working: Working) -> Working:
     width = int(working.moving.sum(-1).max())
     if width < working.moving.shape[-1]:
         order = working.moving.byte().argsort(dim=-1, descending=True, stable=True)[..., :width]
-        before, state, index, moving = _tensors(working)
+        before, state, index, moving, change = _tensors(working)
         working = Working(
             working.network.for_rows(order),
             before.take_along_dim(order.unsqueeze(-1), -2),
             state.take_along_dim(order.unsqueeze(-1), -2),
             index.take_along_dim(order, -1),
             moving.take_along_dim(order, -1),
+            change.take_along_dim(order, -1),
         )
     return working
 
 
-def _tensors(working: Working) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return working.before, working.state, working.index, working.moving
+def _tensors(working: Working) -> tuple[Tensor, ...]:
+    return working.before, working.state, working.index, working.moving, working.change
