@@ -138,6 +138,12 @@ def test_ragged_bags_are_taken_one_by_one(name, bias_pattern):
     assert layer.phase(rows, offsets=offsets).k90.shape == (4, layer.num_heads, 6)
 
 
+def test_connected_projections_are_those_of_the_normed_patterns():
+    layer = reference.layer(8, connected=True, norm=("stored",))
+    state = torch.randn(2, 5, 8, dtype=torch.float64)
+    torch.testing.assert_close(layer(state), layer(state, state, state))
+
+
 def test_limits_per_head():
     """Each head makes its own number of steps, with its own tolerance."""
     options = {"num_heads": 2, "output_projection": False, "beta": 3.0}

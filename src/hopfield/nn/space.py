@@ -121,7 +121,8 @@ class HopfieldSpace(nn.Module):
 
         Where projections are the stored patterns themselves, both are one tensor.
         """
-        follows = self.connected and projection is None and "projection" not in self.normed
+        same = projection is None or projection is stored
+        follows = self.connected and same and "projection" not in self.normed
         projection = self._normed("projection", stored if projection is None else projection)
         state, stored = self._normed("state", state), self._normed("stored", stored)
         if self.packed:
