@@ -96,7 +96,8 @@ def retrieval_problem(batch: int, length: int, moving: float, device: str):
     layer = hopfield.Hopfield(WIDTH, num_heads=HEADS, beta=BETA, steps=STEPS, device=device)
     with torch.no_grad():
         layer.space.maps["packed"].weight.copy_(torch.eye(WIDTH).repeat(3, 1))
-        stored = torch.randn(batch, length, WIDTH, device=device)
+        stored = torch.randn(batch, length, HEADS, WIDTH // HEADS, device=device)
+        stored = (8 * nn.functional.normalize(stored, dim=-1)).flatten(2)
         far = torch.arange(length, device=device) < moving * length
         state = torch.where(far[:, None], 0.001 * torch.randn_like(stored), stored)
     layer.tol = TOL

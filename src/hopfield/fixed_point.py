@@ -87,57 +87,59 @@ def update_until_stopped(
     half precision): it stops too, unconverged. Both limits may differ from state to state,
     `(..., S)`; without tol a state stops at its number of updates alone.
     """
-    shape = state.shape
+    lead = state.shape[:-1]
     most, tol_of = _own(updates, state), None if tol is None else _own(tol, state)
     if network.states_are_alike:
-        ones = (1,) * (state.dim() - 2)
-        state = state.reshape(*ones, shape[:-1].numel(), shape[-1])
-    index = torch.arange(state.shape[:-1].numel(), device=state.device).view(state.shape[:-1])
-    everywhere = state.detach().reshape(index.numel(), shape[-1])
+        state = state.reshape(*(1 for _ in lead[:-1]), lead.numel(), state.shape[-1])
+    index = torch.arange(lead.numel(), device=state.device).view(state.shape[:-1])
+    everywhere = None if way is None else state.detach().flatten(0, -2)
     moved, change = state, torch.full(index.shape, torch.nan, device=state.device)
     moving = torch.ones_like(index, dtype=torch.bool)
-    working = Working(network, state, state, index, moving, change)
+    converged = cycling = ~moving
+    working = Working(network, state.detach(), state, index, moving, change)
     stopped: list[tuple[Tensor, Run]] = []
-    converged = cycling = torch.zeros_like(index, dtype=torch.bool)
     for count in itertools.count():
         moving, index = working.moving, working.index
-        stop = moving & (converged | cycling | (count >= most(index)))
-        stopping = bool(stop.any()) or index.numel() == 0
-        if stopping:
-            run = Run(moved, torch.full_like(index, count), change, converged, cycling)
-            stopped.append((_chosen(index, stop), run.map(partial(_chosen, stop=stop))))
-        if way is not None and count > 0:
+        if way is not None and everywhere is not None and count > 0:
             everywhere = everywhere.index_copy(0, index[moving], moved.detach()[moving])
-            way.append(everywhere.view(shape))
+            way.append(everywhere.view(*lead, -1))
+        stop = moving & (converged | cycling | (count >= most(index)))
+        run = Run(moved, torch.full_like(index, count), change, converged, cycling)
+        if not stopped and bool(stop.all()):  # all at once, each in its place
+            return run.map(partial(_shaped, lead=lead, dims=stop.dim()))
+        stopping = bool(stop.any())
+        if stopping:
+            stopped.append((index[stop], run.map(partial(_rows, where=stop))))
         moving = moving & ~stop
         if not bool(moving.any()):
             break
-        working = replace(working, before=working.state, state=moved, moving=moving, change=change)
+        before = working.state.detach()
+        working = replace(working, before=before, state=moved, moving=moving, change=change)
         working = _pack(working) if stopping else working
         moved, index = working.network.update(working.state), working.index
         change = distance(moved, working.state)
         if tol_of is not None:
             converged = change <= tol_of(index)
             # The way back is as long, up to rounding: look closer only there.
-            cycling = ~converged & (change > 0.999 * working.change)
+            cycling = ~converged & ((change - working.change).abs() <= 1e-5 * change)
             if bool(cycling.any()):
-                cycling &= (moved == working.before).all(-1)
-    together = _in_order(stopped)
-    return together.map(lambda tensor: tensor.view(shape[: tensor.dim() + len(shape) - 2]))
-
-
-def _chosen(tensor: Tensor, stop: Tensor) -> Tensor:
-    """The entries of those states that stop, one after the other."""
-    return tensor.flatten(0, stop.dim() - 1) if bool(stop.all()) else tensor[stop]
-
-
-def _in_order(stopped: list[tuple[Tensor, Run]]) -> Run:
-    """All states in their places, from those that stopped together."""
-    if len(stopped) == 1:
-        return stopped[0][1]
+                back = moved.detach()[cycling] == working.before[cycling]
+                cycling = cycling.masked_scatter(cycling, back.all(-1))
     order = torch.cat([places for places, _ in stopped]).argsort()
     runs = [run for _, run in stopped]
-    return Run(*(torch.cat([getattr(run, f.name) for run in runs])[order] for f in fields(Run)))
+    together = (torch.cat([getattr(run, field.name) for run in runs]) for field in fields(Run))
+    return Run(*(_shaped(tensor.index_select(0, order), lead, 1) for tensor in together))
+
+
+def _shaped(tensor: Tensor, lead: torch.Size, dims: int) -> Tensor:
+    """The first `dims` dimensions as those that the states have."""
+    return tensor.reshape(*lead, *tensor.shape[dims:])
+
+
+def _rows(tensor: Tensor, where: Tensor) -> Tensor:
+    """The states of `(..., S)` or `(..., S, d)` for which `where`, `(..., S)`, is True."""
+    rows = tensor.flatten(0, where.dim() - 1)
+    return rows.index_select(0, where.flatten().nonzero().squeeze(-1))
 
 
 def _own(limit: float | Tensor, state: Tensor) -> Callable[[Tensor], float | Tensor]:
@@ -162,15 +164,15 @@ def _pack(working: Working) -> Working:
     width = int(working.moving.sum(-1).max())
     if width < working.moving.shape[-1]:
         order = working.moving.byte().argsort(dim=-1, descending=True, stable=True)[..., :width]
-        before, state, index, moving, change = _tensors(working)
-        working = Working(
-            working.network.for_rows(order),
-            before.take_along_dim(order.unsqueeze(-1), -2),
-            state.take_along_dim(order.unsqueeze(-1), -2),
-            index.take_along_dim(order, -1),
-            moving.take_along_dim(order, -1),
-            change.take_along_dim(order, -1),
-        )
+        first = torch.arange(order.shape[:-1].numel(), device=order.device)
+        place = order + first.view(*order.shape[:-1], 1) * working.moving.shape[-1]
+
+        def packed(tensor: Tensor) -> Tensor:
+            rows = tensor.flatten(0, lead).index_select(0, place.flatten())
+            return rows.view(*order.shape, *tensor.shape[lead + 1 :])
+
+        network = working.network.for_rows(order)
+        working = Working(network, *(packed(tensor) for tensor in _tensors(working)))
     return working
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -42,14 +43,17 @@ def attend(
     Returns:
         `(..., H, S, v)`.
     """
+    if torch.is_autocast_enabled(state.device.type):
+        with one_dtype(state, stored, projection) as (state, stored, projection):
+            limits: dict[str, Any] = {"steps": steps, "tol": tol, "backward": backward}
+            return attend(state, stored, projection, association, bounds=bounds, **limits)
     tied = projection is stored and not association.dropout  # then the read-out is one more update
-    with one_dtype(state, stored, projection) as (state, stored, projection):
-        network = DenseNetwork(association, None if tied else projection, stored, bounds)
-        if tied:
-            return _updated(network, state, steps, tol, backward)
-        if isinstance(steps, Tensor) or steps != 1:
-            state = before_readout(network, state, steps, tol, backward)
-        return network.readout(state, "projection")
+    network = DenseNetwork(association, None if tied else projection, stored, bounds)
+    if tied:
+        return _updated(network, state, steps, tol, backward)
+    if isinstance(steps, Tensor) or steps != 1:
+        state = before_readout(network, state, steps, tol, backward)
+    return network.readout(state, "projection")
 
 
 def before_readout(

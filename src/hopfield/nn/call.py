@@ -173,8 +173,9 @@ def _checked_roles(
             f"projection is missing: its width {layer.projection_size} differs from that of "
             f"the stored patterns, {layer.stored_size}, which would take its place"
         )
-    _check.patterns(stored)
-    if layer.space.static:  # raw roles meet as they are
+    if stored.shape[-2] == 0:
+        _check.patterns(stored)
+    if space.static:  # raw roles meet as they are
         layer.space.check_dtypes(state, stored, projection)
     return stored
 

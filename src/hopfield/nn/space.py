@@ -155,21 +155,22 @@ class HopfieldSpace(nn.Module):
         *lead, total = tensor.shape
         return tensor.view(*lead, total // width, width).transpose(-3, -2)
 
-    def _packed(self, state: Tensor, stored: Tensor, projection: Tensor) -> tuple[Tensor, ...]:
-        """One product for all roles that come from the same tensor and lie side by side."""
+    def _packed(self, *roles: Tensor) -> tuple[Tensor, ...]:
+        """One product where all roles come from the same tensor.
+
+        Not where two do: rows that lie 2 · 512 numbers apart fall on each other in the cache.
+        """
         layer = cast(nn.Linear, self.maps["packed"])
-        if state is stored and stored is projection:
-            return self._heads(layer(state), "state").chunk(3, -3)
+        if roles[0] is roles[1] and roles[1] is roles[2]:
+            return self._heads(layer(roles[0]), "state").chunk(3, -3)
         total = layer.weight.shape[0] // 3
 
-        def mapped(tensor: Tensor, first: int, last: int) -> Tensor:
-            rows = slice(first * total, last * total)
+        def mapped(tensor: Tensor, place: int) -> Tensor:
+            rows = slice(place * total, (place + 1) * total)
             bias = None if layer.bias is None else layer.bias[rows]
             return self._heads(linear(tensor, layer.weight[rows], bias), "state")
 
-        if stored is projection:
-            return mapped(state, 0, 1), *mapped(stored, 1, 3).chunk(2, -3)
-        return mapped(state, 0, 1), mapped(stored, 1, 2), mapped(projection, 2, 3)
+        return tuple(mapped(tensor, place) for place, tensor in enumerate(roles))
 
     def by_role(self) -> dict[str, Tensor]:
         """Views of the weights and biases of the maps: `state.weight`, `state.bias` and so on."""
