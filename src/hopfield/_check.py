@@ -154,7 +154,8 @@ def lead(bags: int | None, leads: Mapping[str, tuple[int, ...]]) -> None:
             if name in leads:
                 aligned[name] = (*leads[name], bags)
     for sizes in zip_longest(*(reversed(shape) for shape in aligned.values()), fillvalue=1):
-        if len({size for size in sizes if size != 1}) < 2:
+        wide = [size for size in sizes if size != 1]
+        if all(size == wide[0] for size in wide):  # no set: sizes may be symbolic
             continue
         came = ", ".join(f"{name} {tuple(shape)}" for name, shape in leads.items() if shape)
         bags_are = "" if bags is None else f" (with {bags} bags as the last one of state and beta)"

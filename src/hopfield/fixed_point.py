@@ -103,7 +103,8 @@ def update_until_stopped(
         if way is not None and everywhere is not None and count > 0:
             everywhere = everywhere.index_copy(0, index[moving], moved.detach()[moving])
             way.append(everywhere.view(*lead, -1))
-        stop = moving & (converged | cycling | (count >= most(index)))
+        lost = change.isnan() if count > 0 else cycling  # it will never be anything else
+        stop = moving & (converged | cycling | lost | (count >= most(index)))
         run = Run(moved, torch.full_like(index, count), change, converged, cycling)
         if not stopped and bool(stop.all()):  # all at once, each in its place
             return run.map(partial(_shaped, lead=lead, dims=stop.dim()))
@@ -118,7 +119,9 @@ def update_until_stopped(
         working = _pack(working) if stopping else working
         moved, index = working.network.update(working.state), working.index
         change = distance(moved, working.state)
-        if tol_of is not None:
+        if tol_of is None:
+            converged = cycling = torch.zeros_like(index, dtype=torch.bool)
+        else:
             converged = change <= tol_of(index)
             # The way back is as long, up to rounding: look closer only there.
             cycling = ~converged & ((change - working.change).abs() <= 1e-5 * change)

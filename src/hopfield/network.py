@@ -209,9 +209,10 @@ class DenseNetwork(Network):
         return alone and self.association.alike
 
     def for_rows(self, order: Tensor) -> Network:
-        network = super().for_rows(order)
         if self.bounds is None:
-            return network
+            return super().for_rows(order)
+        own = replace(self.association, bias=None, mask=None)  # these go by pattern
+        network = super(DenseNetwork, replace(self, association=own)).for_rows(order)
         of_pattern = order.index_select(-2, self._bag_of_pattern(order.device)).mT
 
         def pick(tensor: Tensor) -> Tensor:  # mask and bias of a pattern's bag, (..., S or 1, T)

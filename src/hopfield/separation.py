@@ -237,8 +237,8 @@ class _FixedEntmax(torch.autograd.Function):
 
 
 def _sorted_part(scores: Tensor) -> int | None:
-    """How many of the scores to sort at first; all of them in a graph for any size."""
-    return None if torch.compiler.is_exporting() else min(PARTIAL_SORT, scores.shape[-1])
+    """How many of the scores to sort at first; all of them in a graph, which cannot look."""
+    return None if torch.compiler.is_compiling() else min(PARTIAL_SORT, scores.shape[-1])
 
 
 def _bisections(dtype: torch.dtype) -> int:

@@ -76,7 +76,7 @@ def build(
     if beta is None:
         beta = max(1, state.shape[-1]) ** -0.5
     beta = _check.inverse_temperature(beta, state)
-    resolved = _check_alpha(resolved, state)
+    resolved = check_alpha(resolved, state)
     patterns = stored.shape[-2] if isinstance(stored, Tensor) and stored.dim() > 1 else None
     mask = _rows("mask", mask, state, patterns)
     bias = _rows("bias", bias, state, patterns)
@@ -145,7 +145,7 @@ def _in_blocks(
     return BlockNetwork(association, projection, passes(stored), state, validate)
 
 
-def _check_alpha(separation: Separation, state: Tensor) -> Separation:
+def check_alpha(separation: Separation, state: Tensor) -> Separation:
     """A per-state α fits the states, and has two dimensions."""
     if not isinstance(separation, Entmax) or not isinstance(separation.alpha, Tensor):
         return separation

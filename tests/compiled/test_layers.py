@@ -101,6 +101,27 @@ def test_export_for_any_batch_and_length(name):
         torch.testing.assert_close(output, layer(*other), atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize(
+    "module",
+    [HopfieldPooling(8, quantity=2), HopfieldLayer(8, quantity=4)],
+    ids=lambda module: type(module).__name__,
+)
+def test_export_the_shells(module):
+    program = torch.export.export(
+        module.eval(), (torch.randn(3, 5, 8),), dynamic_shapes=({0: BATCH, 1: LENGTH},)
+    )
+    other = torch.randn(7, 9, 8)
+    torch.testing.assert_close(program.module()(other), module(other), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("separation", ["sparsemax", "entmax"])
+def test_compile_sparse_separations_over_many_patterns(separation):
+    layer = Hopfield(8, separation=separation)
+    state = torch.randn(2, 100, 8)
+    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(state), layer(state), atol=1e-5, rtol=1e-4)
+
+
 @pytest.mark.parametrize("name", OPTIONS)
 def test_onnx(name, tmp_path):
     """One and three steps, any batch and length, and zeros where nothing is to see."""

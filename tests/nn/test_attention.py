@@ -265,3 +265,50 @@ def test_replacing_with_options():
     assert isinstance(alone, MultiheadAttention)
     with pytest.raises(ArgumentError, match="heads"):
         hopfield.replace_attention(encoder(), heads=3)
+
+
+def test_frozen_parameters_stay_frozen():
+    source = attention("bias_kv, zero, sizes")
+    source.k_proj_weight.requires_grad_(False)
+    source.out_proj.bias.requires_grad_(False)
+    layer = Hopfield.from_attention(source)
+    frozen = {name for name, p in layer.named_parameters() if not p.requires_grad}
+    assert frozen == {"space.maps.stored.weight", "out_proj.bias"}
+    packed = Hopfield.from_attention(attention("plain").requires_grad_(False))
+    assert not any(p.requires_grad for p in packed.parameters())
+
+
+def test_a_shared_attention_stays_shared():
+    model = nn.Module()
+    model.one = model.other = nn.MultiheadAttention(E, H)
+    model.part = nn.ModuleList([model.one])
+    hopfield.replace_attention(model)
+    assert model.one is model.other is model.part[0]
+    assert isinstance(model.one, MultiheadAttention)
+
+
+def test_an_encoder_that_takes_nested_tensors():
+    """Built with PyTorch's default, which its own attention alone can follow."""
+    layer = nn.TransformerEncoderLayer(E, H, 16, dropout=0.0, batch_first=True)
+    theirs = nn.TransformerEncoder(layer, 2).eval()
+    ours = hopfield.replace_attention(copy.deepcopy(theirs))
+    given, hidden = torch.randn(B, L, E), torch.arange(L) >= torch.tensor([[5], [3], [1]])
+    with torch.no_grad():
+        wanted = copy.deepcopy(ours).train()(given, src_key_padding_mask=hidden)
+        output = ours(given, src_key_padding_mask=hidden)
+    torch.testing.assert_close(output, wanted)
+
+
+@pytest.mark.parametrize("wrong", [nn.Linear(2, 2), None])
+def test_what_is_no_attention_is_told(wrong):
+    with pytest.raises(ArgumentError, match=type(wrong).__name__):
+        Hopfield.from_attention(wrong)
+    if wrong is None:
+        with pytest.raises(ArgumentError, match="NoneType"):
+            hopfield.replace_attention(wrong)
+
+
+def test_options_of_replaced_attention_are_checked_at_once():
+    for options in ({"steps": "x"}, {"separation": "x"}, {"steps": None}):
+        with pytest.raises(ArgumentError):
+            hopfield.replace_attention(encoder(), **options)

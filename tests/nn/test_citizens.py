@@ -8,6 +8,7 @@ import warnings
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 from torch.utils.checkpoint import checkpoint
 
 from hopfield import (
@@ -139,7 +140,25 @@ def test_hooks_and_parametrisation():
     layer.space.maps["packed"].register_forward_hook(lambda *args: seen.append(1))
     layer(torch.randn(2, 5, 8))
     assert seen == [1]
+    layer(torch.randn(2, 5, 8), torch.randn(2, 4, 8))
+    assert len(seen) > 1
     assert sum(isinstance(m, nn.Linear) for m in layer.modules()) == 2
+
+
+def test_tools_that_wrap_maps_work_for_all_inputs():
+    layer = Hopfield(8, num_heads=2)
+    prune.l1_unstructured(layer.space.maps["packed"], "weight", 0.3)
+    state, stored = torch.randn(2, 2, 5, 8)
+    for _ in range(2):
+        layer(state, stored).sum().backward()
+    assert layer.space.maps["packed"].weight_orig.grad.any()
+    with torch.no_grad():
+        layer.space.maps["packed"].weight_orig.mul_(2.0)
+    torch.testing.assert_close(layer(state, state.clone()), layer(state))
+    parametrised = Hopfield(8, num_heads=2)
+    torch.nn.utils.parametrizations.weight_norm(parametrised.space.maps["packed"])
+    theirs = parametrised.to_attention()
+    torch.testing.assert_close(theirs(state, stored, stored)[0], parametrised(state, stored))
 
 
 def work(rank, file, results):

@@ -112,6 +112,32 @@ def test_causal(name, patterns):
     torch.testing.assert_close(together, wanted)
 
 
+@pytest.mark.parametrize("bias_pattern", [False, True])
+@pytest.mark.parametrize("stopping", [{}, {"steps": 30, "tol": 1e-6, "beta": 3.0}])
+@pytest.mark.parametrize("is_causal", [False, True])
+def test_masks_of_ragged_bags(bias_pattern, stopping, is_causal):
+    layer = reference.layer(WIDTH, num_heads=2, bias_pattern=bias_pattern, **stopping)
+    bounds = [0, 1, 5, 12]
+    offsets, rows = torch.tensor(bounds), torch.randn(12, WIDTH).double()
+    states = torch.randn(3, 4, WIDTH).double()
+    mask, bias = torch.rand(2, 4, 12) < 0.7, torch.randn(4, 12).double()
+    given = {"offsets": offsets, "mask": mask, "bias": bias, "is_causal": is_causal}
+    output = layer(states, rows, **given)
+    for bag in range(3):
+        some = slice(bounds[bag], bounds[bag + 1])
+        own = {"mask": mask[..., some], "bias": bias[:, some], "is_causal": is_causal}
+        torch.testing.assert_close(output[bag], layer(states[bag], rows[some], **own))
+
+
+def test_per_head_entmax_of_ragged_bags():
+    alpha = torch.tensor([1.2, 2.0]).double().view(2, 1, 1)
+    layer = reference.layer(WIDTH, num_heads=2, separation=hopfield.Entmax(alpha))
+    rows, states = torch.randn(9, WIDTH).double(), torch.randn(2, 3, WIDTH).double()
+    output = layer(states, rows, offsets=torch.tensor([0, 4, 9]))
+    torch.testing.assert_close(output[0], layer(states[0], rows[:4]))
+    torch.testing.assert_close(output[1], layer(states[1], rows[4:]))
+
+
 @pytest.mark.parametrize("name", ["attention", "beta per head", "softmax1", "static, heads"])
 @pytest.mark.parametrize("bias_pattern", [False, True])
 def test_ragged_bags_are_taken_one_by_one(name, bias_pattern):
@@ -158,6 +184,28 @@ def test_limits_per_head():
         alone.load_state_dict(both.state_dict())
         which = slice(4 * head, 4 * head + 4)
         torch.testing.assert_close(both(state)[..., which], alone(state)[..., which])
+
+
+@pytest.mark.parametrize("steps", [[1, 2, 3], [3, 2, 1], [1, 4, 2], [2, 2, 2]])
+def test_numbers_of_steps_alone_differ_by_head(steps):
+    layer = reference.layer(6, num_heads=3, steps=steps, output_projection=False)
+    state = torch.randn(2, 4, 6).double()
+    for head, number in enumerate(steps):
+        alone = reference.layer(6, num_heads=3, steps=number, output_projection=False)
+        alone.load_state_dict(layer.state_dict())
+        which = slice(2 * head, 2 * head + 2)
+        torch.testing.assert_close(layer(state)[..., which], alone(state)[..., which])
+
+
+def test_a_lost_state_does_not_go_on():
+    layer = Hopfield(8, steps=None, tol=1e-3)
+    state = torch.randn(3, 8)
+    state[1] = torch.nan
+    stored = torch.randn(4, 8)
+    with pytest.warns(hopfield.ConvergenceWarning):
+        result = layer.retrieve(state, stored)
+    assert result.steps[:, 1].item() == 2
+    assert bool(result.converged[:, 0].all())
 
 
 def test_until_the_states_stop():
@@ -261,12 +309,18 @@ def test_dropout_of_bags():
 
 def test_beta_in_every_form():
     given = torch.tensor([1.0, 2.0])
-    for beta in (3.0, given, nn.Parameter(given)):
+    with pytest.raises(ArgumentError, match="learn_beta"):
+        Hopfield(8, num_heads=2, beta=nn.Parameter(given))
+    for beta in (3.0, given, given.double()):
         layer = Hopfield(8, num_heads=2, beta=beta)
         assert "inverse_temperature.value" in layer.state_dict()
         assert layer.to(torch.float64).beta.dtype == torch.float64
     learned = Hopfield(8, num_heads=2, beta=given, learn_beta=True)
     torch.testing.assert_close(learned.beta, given)
+    optimised = learned.inverse_temperature.log
+    learned.beta = 5.0
+    assert learned.inverse_temperature.log is optimised
+    torch.testing.assert_close(learned.beta, torch.tensor([5.0, 5.0]))
     with torch.no_grad():
         learned.inverse_temperature.log.fill_(-50.0)
     assert bool((learned.beta > 0).all())
@@ -305,7 +359,29 @@ def test_stored_patterns_for_a_whole_batch():
     torch.testing.assert_close(layer(state, stored), layer(state, stored.expand(3, 4, 8)))
 
 
+def test_one_causal_state_for_each_of_a_batch():
+    layer = reference.layer(WIDTH)
+    states, stored = torch.randn(6, 1, WIDTH).double(), torch.randn(4, WIDTH).double()
+    wanted = torch.stack([layer(state, stored, is_causal=True) for state in states])
+    torch.testing.assert_close(layer(states, stored, is_causal=True), wanted)
+
+
+def test_autocast_looks_inside_with_the_same_precision():
+    layer, state = Hopfield(64, num_heads=2), torch.randn(3, 20, 64)
+    with torch.autocast("cpu", torch.bfloat16):
+        energy, projected = layer.energy(state), layer.project(state)
+    wide = hopfield.energy(projected.state.double(), projected.stored.double())
+    torch.testing.assert_close(energy.double(), wide, atol=1e-3, rtol=1e-3)
+
+
 BAD = {
+    "static is None": (lambda: Hopfield(8, static=None), ArgumentError),
+    "norm is 1": (lambda: Hopfield(8, norm=1), ArgumentError),
+    "dropout is 'a'": (lambda: Hopfield(8, dropout="a"), ArgumentError),
+    "steps is 1.0": (lambda: Hopfield(8, steps=1.0), ArgumentError),
+    "steps is True": (lambda: Hopfield(8, steps=True), ArgumentError),
+    "steps is None": (lambda: Hopfield(8, num_heads=2, steps=[None, 3]), ArgumentError),
+    "tol is True": (lambda: Hopfield(8, steps=3, tol=[True]), ArgumentError),
     "state_size": (lambda: Hopfield(0), ArgumentError),
     "num_heads": (lambda: Hopfield(8, num_heads=3), ShapeError),
     "hidden_size": (lambda: Hopfield(8, hidden_size=-1), ArgumentError),

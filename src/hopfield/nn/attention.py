@@ -1,6 +1,7 @@
 """PyTorch's attention as a Hopfield layer, and back."""
 
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 @torch.no_grad()
 def to_hopfield(kind: type["Layer"], source: nn.MultiheadAttention) -> "Layer":
     """A layer of that kind with copies of the parameters of the attention."""
+    if not isinstance(source, nn.MultiheadAttention):
+        raise ArgumentError(
+            f"a {type(source).__name__} was given; a torch.nn.MultiheadAttention is expected"
+        )
     weight = source.out_proj.weight
     layer = kind(
         source.embed_dim,
@@ -33,6 +38,7 @@ def to_hopfield(kind: type["Layer"], source: nn.MultiheadAttention) -> "Layer":
         dtype=weight.dtype,
     )
     _copy(_of_attention(source), _of_hopfield(layer))
+    _freeze_like(source, layer)
     return layer.train(source.training)
 
 
@@ -101,7 +107,7 @@ def _of_attention(source: nn.MultiheadAttention) -> dict[str, Tensor]:
     if source.in_proj_bias is not None:
         biases = source.in_proj_bias.chunk(3)
         found |= {f"{role}.bias": b for role, b in zip(ROLES, biases, strict=True)}
-    found |= {f"output.{name}": p for name, p in source.out_proj.named_parameters()}
+    found |= _of_map(source.out_proj)
     if source.bias_k is not None and source.bias_v is not None:
         heads = (source.num_heads, 1, source.head_dim)
         found["bias.stored"] = source.bias_k.view(heads)
@@ -113,10 +119,35 @@ def _of_hopfield(layer: "Hopfield") -> dict[str, Tensor]:
     """Views of the parameters by the same names."""
     space = layer.space
     found = space.by_role()
-    found |= {f"output.{name}": p for name, p in layer.out_proj.named_parameters()}  # type: ignore[union-attr]
+    found |= _of_map(layer.out_proj)  # type: ignore[arg-type]
     if space.bias_stored is not None and space.bias_projection is not None:
         found |= {"bias.stored": space.bias_stored, "bias.projection": space.bias_projection}
     return found
+
+
+def _of_map(output: nn.Linear) -> dict[str, Tensor]:
+    found = {"output.weight": output.weight, "output.bias": output.bias}
+    return {name: parameter for name, parameter in found.items() if parameter is not None}
+
+
+def _freeze_like(source: nn.MultiheadAttention, layer: "Hopfield") -> None:
+    """What is not trained there is not trained here."""
+    space, origin = layer.space, dict(source.named_parameters())
+    names = {"packed": "in_proj", "state": "q_proj", "stored": "k_proj", "projection": "v_proj"}
+    pairs: list[tuple[Tensor | None, str]] = [
+        (space.bias_stored, "bias_k"),
+        (space.bias_projection, "bias_v"),
+    ]
+    for name, linear in cast(Iterable[tuple[str, nn.Linear]], space.maps.items()):
+        pairs += [(linear.weight, f"{names[name]}_weight"), (linear.bias, "in_proj_bias")]
+    if layer.out_proj is not None:
+        pairs += [
+            (layer.out_proj.weight, "out_proj.weight"),
+            (layer.out_proj.bias, "out_proj.bias"),
+        ]
+    for parameter, name in pairs:
+        if parameter is not None:
+            parameter.requires_grad_(origin[name].requires_grad)
 
 
 def _copy(source: dict[str, Tensor], target: dict[str, Tensor]) -> None:

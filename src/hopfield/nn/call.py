@@ -13,8 +13,9 @@ from hopfield.association import Association
 from hopfield.errors import ArgumentError, ShapeError
 from hopfield.nn import masks
 from hopfield.nn.attend import check_steps
-from hopfield.nn.ragged import Bags, with_one_more
-from hopfield.separation import resolve
+from hopfield.nn.ragged import Bags, place_in_bag, with_one_more
+from hopfield.separation import Entmax, for_states, resolve
+from hopfield.settings import check_alpha
 
 if TYPE_CHECKING:
     from hopfield.nn.hopfield import Hopfield
@@ -106,27 +107,38 @@ def enter(
     if padding_mask is not None or mask is not None or is_causal or bias is not None:
         scores = (layer.num_heads, xi.shape[-2], x.shape[-2])
         scores = scores if bounds is not None else (*_lead(xi, x), *scores)
-        seen = masks.visible(scores, padding_mask, mask, is_causal, state.device)
-        added = masks.added(bias, scores)
+        device = state.device
+        place = torch.arange(scores[-1], device=device)
+        place = place if bounds is None else place_in_bag(bounds, device)
+        seen = masks.visible(scores, padding_mask, mask, is_causal, place)
+        added = masks.added(bias, scores, device)
     elif bounds is None and xi.shape[:-3] != x.shape[:-3]:
         _lead(xi, x)
-    causal = bool(is_causal) and mask is None and padding_mask is None
+    causal = bool(is_causal) and mask is None and padding_mask is None and bounds is None
     if bounds is not None:
         xi = _for_bags(xi, len(bounds) - 1)
     if layer.space.has_bias_pattern:
-        seen, added, causal = masks.widened(seen, True), masks.widened(added, 0.0), False
-        x, v, bounds = _with_bias_pattern(layer, x, v, bounds)
+        where, causal = None, False
+        if bounds is not None:
+            where, bounds = with_one_more(bounds, state.device)
+        seen, added = masks.widened(seen, True, where), masks.widened(added, 0.0, where)
+        x, v = _with_bias_pattern(layer, x, v, where)
     beta, (steps, tol) = layer.inverse_temperature.current(), limits(layer)
     if bounds is not None:
         beta, steps, tol = (_per_bag(limit) for limit in (beta, steps, tol))
     separation = resolve(layer.separation)
+    if isinstance(separation, Entmax) and isinstance(separation.alpha, Tensor):
+        separation = check_alpha(separation, xi)
+        if bounds is not None:
+            separation = for_states(separation, _per_bag)
     association = Association(beta, added, seen, separation, "dot", None, causal, dropout)
     return Call(xi, x, v, association, bounds, bags, steps, tol)
 
 
 def limits(layer: "Hopfield") -> tuple[int | Tensor | None, float | Tensor | None]:
     """`steps` and `tol` of a layer, checked; per head as `(H, 1)` tensors."""
-    if (layer.steps, layer.tol, layer.backward) == (1, None, "unrolled"):  # attention
+    attention = type(layer.steps) is int and layer.steps == 1
+    if attention and layer.tol is None and layer.backward == "unrolled":
         return 1, None
     steps, tol = (_per_head(name, getattr(layer, name), layer.num_heads) for name in LIMITS)
     check_steps(steps, tol, layer.backward)
@@ -139,11 +151,17 @@ LIMITS = ("steps", "tol")
 def _per_head(name: str, value: Any, num_heads: int) -> Any:
     if not isinstance(value, (Sequence, Tensor)) or isinstance(value, str):
         return value
+    if isinstance(value, Tensor):
+        value = value.tolist()
+    if not isinstance(value, Sequence):
+        return value
     if len(value) != num_heads:
         raise ShapeError(
             f"{name} has {len(value)} entries; one number, or one for each of the "
             f"{num_heads} heads, is expected"
         )
+    for one in value:
+        _check.positive_int(name, one) if name == "steps" else _check.tolerance(name, one)
     return torch.as_tensor(value).view(-1, 1)
 
 
@@ -219,18 +237,13 @@ def _for_bags(xi: Tensor, bags: int) -> Tensor:
 
 
 def _with_bias_pattern(
-    layer: "Hopfield", x: Tensor, v: Tensor, bounds: list[int] | None
-) -> tuple[Tensor, Tensor, list[int] | None]:
+    layer: "Hopfield", x: Tensor, v: Tensor, where: Tensor | None
+) -> tuple[Tensor, Tensor]:
     """Stored patterns and projections with the learned bias pattern at the end of each set."""
     extended = []
     extras = cast(tuple[Tensor, Tensor], (layer.space.bias_stored, layer.space.bias_projection))
-    longer = bounds
     for tensor, extra in zip((x, v), extras, strict=True):
         lead = torch.broadcast_shapes(tensor.shape[:-2], extra.shape[:-2])
-        tensor, extra = (t.expand(*lead, *t.shape[-2:]) for t in (tensor, extra))
-        if bounds is None:
-            extended.append(torch.cat([tensor, extra], -2))
-        else:
-            tensor, longer = with_one_more(tensor, extra, bounds)
-            extended.append(tensor)
-    return extended[0], extended[1], longer
+        both = torch.cat([t.expand(*lead, *t.shape[-2:]) for t in (tensor, extra)], -2)
+        extended.append(both if where is None else both.index_select(-2, where))
+    return extended[0], extended[1]

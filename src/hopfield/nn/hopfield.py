@@ -1,6 +1,7 @@
 """The `Hopfield` layer: association of states with stored patterns in a learned space."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, Self, Unpack
 
@@ -14,7 +15,7 @@ from hopfield.network import DenseNetwork
 from hopfield.nn import attention
 from hopfield.nn.attend import MOST_STEPS, attend, before_readout, one_dtype
 from hopfield.nn.call import Call, Seen, enter, limits
-from hopfield.nn.space import ROLES, HopfieldSpace, Role
+from hopfield.nn.space import ROLES, HopfieldSpace, Role, check_roles
 from hopfield.nn.temperature import InverseTemperature
 from hopfield.phases import Phase, phase
 from hopfield.retrieval import Retrieval, retrieve
@@ -125,7 +126,7 @@ class Hopfield(nn.Module):
             "num_heads": num_heads,
         }
         for name, size in given.items():
-            if size is not None:
+            if size is not None or name in ("state_size", "num_heads"):
                 _check.positive_int(name, size)
         stored_size = state_size if stored_size is None else stored_size
         projection_size = stored_size if projection_size is None else projection_size
@@ -139,12 +140,13 @@ class Hopfield(nn.Module):
             "stored": stored_size,
             "projection": projection_size,
         }
+        check_roles("static", static, ROLES)
         if hidden_size is None:
             hidden_size = _hidden_size(sizes, static, num_heads)
         if value_size is None:
             raw = "projection" in static and not connected
             value_size = projection_size if raw else hidden_size
-        if not 0 <= dropout < 1:
+        if (rate := _check.real(dropout)) is None or not 0 <= rate < 1:
             raise ArgumentError(f"dropout is {dropout!r}; a probability in [0, 1) is expected")
         self.num_heads, self.hidden_size, self.value_size = num_heads, hidden_size, value_size
         self.state_size, self.stored_size, self.projection_size = sizes.values()
@@ -191,10 +193,15 @@ class Hopfield(nn.Module):
     @beta.setter
     def beta(self, beta: float | Tensor | None) -> None:
         like = next(iter(self.parameters()), torch.empty(0))
-        learn = self.inverse_temperature.log is not None
-        self.inverse_temperature = InverseTemperature(
+        old, learn = self.inverse_temperature.log, self.inverse_temperature.log is not None
+        new = InverseTemperature(
             beta, self.num_heads, self.hidden_size, learn, like.device, like.dtype
         )
+        if old is not None and new.log is not None:  # the parameter that an optimiser knows
+            with torch.no_grad():
+                old.copy_(new.log)
+            new.log = old
+        self.inverse_temperature = new
 
     def reset_parameters(self) -> None:
         """Draw the parameters anew; β goes back to what was given."""
@@ -294,8 +301,9 @@ class Hopfield(nn.Module):
         They are differentiable and without dropout. States that are bags themselves come padded,
         `(B, H, longest, longest)`; other bags `(H, S, T)`.
         """
-        network, last = self._before_readout(enter(self, state, stored, projection, **seen))
-        return network.weights(last)
+        call = enter(self, state, stored, projection, **seen)
+        with self._before_readout(call) as (network, last):
+            return network.weights(last)
 
     def energy(
         self,
@@ -309,8 +317,9 @@ class Hopfield(nn.Module):
         Takes the arguments of `forward`; see `hopfield.energy`. With one step these are the
         projected states; more steps lower it.
         """
-        network, last = self._before_readout(enter(self, state, stored, projection, **seen))
-        return network.energy(last, network.ground())
+        call = enter(self, state, stored, projection, **seen)
+        with self._before_readout(call) as (network, last):
+            return network.energy(last, network.ground())
 
     def phase(
         self,
@@ -324,8 +333,8 @@ class Hopfield(nn.Module):
         Takes the arguments of `forward`.
         """
         call = enter(self, state, stored, projection, **seen)
-        network, last = self._before_readout(call)
-        return phase(last, network.stored, **call.settings)
+        with self._before_readout(call) as (network, last):
+            return phase(last, network.stored, **call.settings)
 
     def retrieve(
         self,
@@ -365,12 +374,15 @@ class Hopfield(nn.Module):
                 **call.settings,
             )
 
-    def _before_readout(self, call: Call) -> tuple[DenseNetwork, Tensor]:
+    @contextmanager
+    def _before_readout(self, call: Call) -> Iterator[tuple[DenseNetwork, Tensor]]:
         """The network, and the states from which the last association reads out."""
         with one_dtype(call.state, call.stored, call.projection) as (state, stored, projection):
             network = DenseNetwork(call.association, projection, stored, call.bounds)
-            last = before_readout(network, state, call.steps, call.tol, self.backward)
-            return network, last
+            yield (
+                network,
+                before_readout(network, state, call.steps, call.tol, self.backward),
+            )
 
     @classmethod
     def from_attention(cls, source: nn.MultiheadAttention) -> Self:

@@ -65,7 +65,8 @@ class HopfieldLayer(Shell):
         _check.positive_int("quantity", quantity)
         _check.choice("projection", projection, ["stored", "learned", "frozen"])
         separation = resolve(options.get("separation", "softmax"))
-        if quantity == 1 and not isinstance(separation, Softmax1):
+        alone = not isinstance(separation, Softmax1) and not options.get("bias_pattern")
+        if quantity == 1 and alone:
             warnings.warn(
                 "a HopfieldLayer with one stored pattern gives it all the weight: its output does "
                 "not depend on its input; set quantity to more",
@@ -108,10 +109,11 @@ class HopfieldLayer(Shell):
             ShapeError, DtypeError, ArgumentError: the patterns do not fit.
         """
         _check.patterns(stored, projection)
-        if stored.dim() != 2:
-            raise ArgumentError(
-                f"stored has shape {_check.shape_of(stored)}; (N, stored_size) is expected"
-            )
+        for name, patterns in (("stored", stored), ("projection", projection)):
+            if patterns is not None and patterns.dim() != 2:
+                raise ArgumentError(
+                    f"{name} has shape {_check.shape_of(patterns)}; (N, {name}_size) is expected"
+                )
         options.setdefault("device", stored.device)
         options.setdefault("dtype", stored.dtype)
         kind: Projections = "learned" if learn_projection else "frozen"

@@ -13,9 +13,12 @@ def visible(
     padding_mask: Tensor | None,
     mask: Tensor | None,
     is_causal: bool,
-    device: torch.device,
+    place: Tensor,
 ) -> Tensor | None:
-    """One mask, True takes part, that broadcasts to the scores `(..., H, S, N)`; None: all do."""
+    """One mask, True takes part, that broadcasts to the scores `(..., H, S, N)`; None: all do.
+
+    `place`, `(N,)`, is where each pattern lies in its set.
+    """
     seen = mask
     if seen is not None:
         if not isinstance(seen, Tensor) or seen.dtype != torch.bool:
@@ -23,17 +26,17 @@ def visible(
                 f"mask is {_described(seen)}; a bool tensor is expected, True where a pattern "
                 f"takes part (what is added to the scores goes into bias)"
             )
-        _fits("mask", seen, scores)
+        _fits("mask", seen, scores, place.device)
     if padding_mask is not None:
-        shown = ~_checked_padding(padding_mask, scores)[..., None, None, :]
+        shown = ~_checked_padding(padding_mask, scores, place.device)[..., None, None, :]
         seen = shown if seen is None else seen & shown
     if is_causal:
-        triangle = torch.ones(scores[-2:], dtype=torch.bool, device=device).tril()
+        triangle = place <= torch.arange(scores[-2], device=place.device)[:, None]
         seen = triangle if seen is None else seen & triangle
     return None if seen is None else seen.expand(*seen.shape[:-1], scores[-1])
 
 
-def added(bias: Tensor | None, scores: tuple[int, ...]) -> Tensor | None:
+def added(bias: Tensor | None, scores: tuple[int, ...], device: torch.device) -> Tensor | None:
     """A checked bias that broadcasts to the scores `(..., H, S, N)`."""
     if bias is None:
         return None
@@ -42,7 +45,7 @@ def added(bias: Tensor | None, scores: tuple[int, ...]) -> Tensor | None:
             f"bias is {_described(bias)}; a floating tensor is expected "
             f"(True/False of what takes part goes into mask)"
         )
-    _fits("bias", bias, scores)
+    _fits("bias", bias, scores, device)
     return bias.expand(*bias.shape[:-1], scores[-1])
 
 
@@ -65,6 +68,8 @@ def of_excluding(
     """
     if mask is None:
         return None, None
+    if not isinstance(mask, Tensor):
+        raise DtypeError(f"{name} is {_described(mask)}; a tensor is expected")
     if mask.dim() == 3:
         samples = torch.Size(batch).numel()
         if mask.shape[0] != samples * num_heads:
@@ -80,19 +85,22 @@ def of_excluding(
 
 def boolean(name: str, mask: Tensor) -> Tensor:
     """A mask of bools or bytes, as bools."""
-    if mask.dtype not in (torch.bool, torch.uint8):
+    if not isinstance(mask, Tensor) or mask.dtype not in (torch.bool, torch.uint8):
         raise DtypeError(
-            f"{name} has dtype {mask.dtype}; bool (True leaves out) or floating (added) is expected"
+            f"{name} is {_described(mask)}; bool (True leaves out) or floating (added) is expected"
         )
     return mask.bool()
 
 
-def widened(tensor: Tensor | None, value: float) -> Tensor | None:
-    """A mask or bias over all patterns, with `value` for one more."""
-    return None if tensor is None else pad(tensor, (0, 1), value=value)
+def widened(tensor: Tensor | None, value: float, where: Tensor | None = None) -> Tensor | None:
+    """A mask or bias over all patterns, with `value` for one more, which lies `where` it says."""
+    if tensor is None:
+        return None
+    wide = pad(tensor, (0, 1), value=value)
+    return wide if where is None else wide.index_select(-1, where)
 
 
-def _checked_padding(padding_mask: Tensor, scores: tuple[int, ...]) -> Tensor:
+def _checked_padding(padding_mask: Tensor, scores: tuple[int, ...], device: torch.device) -> Tensor:
     expected = (*scores[:-3], scores[-1])
     if not isinstance(padding_mask, Tensor) or padding_mask.dtype != torch.bool:
         raise DtypeError(
@@ -104,10 +112,11 @@ def _checked_padding(padding_mask: Tensor, scores: tuple[int, ...]) -> Tensor:
             f"padding_mask has shape {_check.shape_of(padding_mask)}; {expected} is expected: "
             f"one entry for each stored pattern"
         )
+    _check_device("padding_mask", padding_mask, device)
     return padding_mask
 
 
-def _fits(name: str, tensor: Tensor, scores: tuple[int, ...]) -> None:
+def _fits(name: str, tensor: Tensor, scores: tuple[int, ...], device: torch.device) -> None:
     """Two dimensions, or all of the scores': with three, batch and heads could be confused."""
     right = tensor.dim() in (2, len(scores))
     sizes = zip(reversed(tensor.shape), reversed(scores), strict=False)
@@ -117,6 +126,15 @@ def _fits(name: str, tensor: Tensor, scores: tuple[int, ...]) -> None:
             f"{name} has shape {_check.shape_of(tensor)}; {scores[-2:]} is expected, or what "
             f"broadcasts to {spelled} = {scores}: one for each sample is {name}[:, None], one for "
             f"each head {name}[None]"
+        )
+    _check_device(name, tensor, device)
+
+
+def _check_device(name: str, tensor: Tensor, device: torch.device) -> None:
+    if tensor.device != device:
+        raise DtypeError(
+            f"{name} is on {tensor.device} but state is on {device}; move it with "
+            f"{name}.to(state.device)"
         )
 
 

@@ -7,8 +7,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hopfield import _check
+from hopfield.errors import ArgumentError
 from hopfield.nn import masks
-from hopfield.nn.call import Seen
+from hopfield.nn.call import Seen, limits
 from hopfield.nn.hopfield import Hopfield
 from hopfield.nn.options import RetrievalOptions
 from hopfield.separation import Softmax1, resolve
@@ -174,6 +175,7 @@ def replace_attention(model: nn.Module, **options: Unpack[RetrievalOptions]) -> 
     """Exchange every `torch.nn.MultiheadAttention` in a model for one made of Hopfield layers.
 
     Outputs stay equal until an option says otherwise, for example `steps=3` or `beta=2.0`.
+    Subclasses of attention are left alone; hooks on an attention are not taken over.
 
     Args:
         model: changed in place; parameters are copied, so build optimisers afterwards.
@@ -187,11 +189,25 @@ def replace_attention(model: nn.Module, **options: Unpack[RetrievalOptions]) -> 
     """
     for name in options:
         _check.choice("an option", name, RetrievalOptions.__annotations__)
-    if isinstance(model, nn.MultiheadAttention):
-        attention = MultiheadAttention.from_attention(model)
-        for name, value in options.items():
-            setattr(attention.hopfield, name, value)
-        return attention
-    for name, child in model.named_children():
-        setattr(model, name, replace_attention(child, **options))
-    return model
+    if not isinstance(model, nn.Module):
+        raise ArgumentError(f"a {type(model).__name__} was given; a torch.nn.Module is expected")
+    replaced: dict[nn.Module, nn.Module] = {}
+    for module in list(model.modules()):
+        if type(module) is nn.MultiheadAttention:
+            replaced[module] = _replacement(module, options)
+    for module in list(model.modules()):
+        if isinstance(module, nn.TransformerEncoder):
+            module.use_nested_tensor = False  # PyTorch's own attention alone takes them
+        for name, child in module._modules.items():
+            if child in replaced:  # also where several modules share it
+                setattr(module, name, replaced[child])
+    return replaced.get(model, model)
+
+
+def _replacement(source: nn.MultiheadAttention, options: RetrievalOptions) -> MultiheadAttention:
+    attention = MultiheadAttention.from_attention(source)
+    for name, value in options.items():
+        setattr(attention.hopfield, name, value)
+    limits(attention.hopfield)
+    resolve(attention.hopfield.separation)
+    return attention

@@ -30,14 +30,25 @@ class Bags:
         return batch[..., ~self.padding_mask, :]
 
 
-def with_one_more(stored: Tensor, extra: Tensor, bounds: list[int]) -> tuple[Tensor, list[int]]:
-    """The pattern `(..., 1, d)` at the end of each bag of `(..., T, d)`, and the new offsets."""
-    total, bags = stored.shape[-2], len(bounds) - 1
-    sizes = torch.tensor(bounds, device=stored.device).diff()
-    bag = torch.repeat_interleave(torch.arange(bags, device=stored.device), sizes)
-    where = torch.full((total + bags,), total, device=stored.device)
-    rows = torch.arange(total, device=stored.device)
-    where[rows + bag] = rows
-    extra = extra.expand(*stored.shape[:-2], *extra.shape[-2:])
-    together = torch.cat([stored, extra], -2).index_select(-2, where)
-    return together, [bound + bag for bag, bound in enumerate(bounds)]
+def with_one_more(bounds: list[int], device: torch.device) -> tuple[Tensor, list[int]]:
+    """For T rows in bags, and one further row for the end of each: where all lie, and the offsets.
+
+    The indices, `(T + B,)`, pick from the T rows with that row, T, after them.
+    """
+    total = bounds[-1]
+    where = torch.full((total + len(bounds) - 1,), total, device=device)
+    rows = torch.arange(total, device=device)
+    where[rows + bag_of_row(bounds, device)] = rows
+    return where, [bound + bag for bag, bound in enumerate(bounds)]
+
+
+def bag_of_row(bounds: list[int], device: torch.device) -> Tensor:
+    """The bag of each row, `(T,)`."""
+    sizes = torch.tensor(bounds, device=device).diff()
+    return torch.repeat_interleave(torch.arange(len(sizes), device=device), sizes)
+
+
+def place_in_bag(bounds: list[int], device: torch.device) -> Tensor:
+    """The place of each row in its bag, `(T,)`."""
+    starts = torch.tensor(bounds, device=device)[bag_of_row(bounds, device)]
+    return torch.arange(bounds[-1], device=device) - starts

@@ -60,8 +60,7 @@ class HopfieldSpace(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        _check_roles("static", static, ROLES)
-        _check_roles("norm", norm, NORMS)
+        check_roles("norm", norm, NORMS)
         made: dict[str, Any] = {"device": device, "dtype": dtype}
         self.sizes, self.num_heads = sizes, num_heads
         self.widths = {"state": hidden_size, "stored": hidden_size, "projection": value_size}
@@ -163,6 +162,10 @@ class HopfieldSpace(nn.Module):
         layer = cast(nn.Linear, self.maps["packed"])
         if roles[0] is roles[1] and roles[1] is roles[2]:
             return self._heads(layer(roles[0]), "state").chunk(3, -3)
+        if type(layer) is not nn.Linear or layer._forward_pre_hooks or layer._forward_hooks:
+            # Tools that wrap it see every call, whole.
+            whole = (self._heads(layer(tensor), "state").chunk(3, -3) for tensor in roles)
+            return tuple(parts[place] for place, parts in enumerate(whole))
         total = layer.weight.shape[0] // 3
 
         def mapped(tensor: Tensor, place: int) -> Tensor:
@@ -175,12 +178,13 @@ class HopfieldSpace(nn.Module):
     def by_role(self) -> dict[str, Tensor]:
         """Views of the weights and biases of the maps: `state.weight`, `state.bias` and so on."""
         found: dict[str, Tensor] = {}
-        for name, layer in self.maps.items():
+        for name, layer in cast(Iterable[tuple[str, nn.Linear]], self.maps.items()):
             roles = ROLES if name == "packed" else (name,)
             totals = [self.num_heads * self.widths[role] for role in roles]
-            for kind, parameter in layer.named_parameters():
-                parts = parameter.split(totals)
-                found |= {f"{role}.{kind}": p for role, p in zip(roles, parts, strict=True)}
+            for kind, parameter in (("weight", layer.weight), ("bias", layer.bias)):
+                if parameter is not None:
+                    parts = parameter.split(totals)
+                    found |= {f"{role}.{kind}": p for role, p in zip(roles, parts, strict=True)}
         return found
 
     def check(self, role: Role, tensor: object) -> None:
@@ -213,9 +217,10 @@ class HopfieldSpace(nn.Module):
             _check.alike(role, tensor, "state" if parameter is None else "the layer", expected)
 
 
-def _check_roles(name: str, given: Collection[str], known: Collection[str]) -> None:
-    unknown = [role for role in given if role not in known]
-    if isinstance(given, str) or unknown:
+def check_roles(name: str, given: Collection[str], known: Collection[str]) -> None:
+    """A collection of some of the known roles."""
+    several = isinstance(given, Collection) and not isinstance(given, str)
+    if not several or any(role not in known for role in given):
         raise ArgumentError(
             f"{name} is {given!r}; a collection of some of {', '.join(map(repr, known))} is "
             f"expected, for example {name}=({next(iter(known))!r},)"

@@ -40,7 +40,7 @@ class InverseTemperature(nn.Module):
     ) -> None:
         super().__init__()
         self.default = max(1, width) ** -0.5
-        self.start = _numbers(beta, num_heads)
+        self.start = _numbers(beta, num_heads, learn)
         self.is_default = self.start is None and not learn
         start = torch.tensor(self.start or [self.default], device=device, dtype=dtype)
         self.register_buffer("value", None if learn or self.start is None else start)
@@ -64,13 +64,17 @@ class InverseTemperature(nn.Module):
         return cast(Tensor, beta).view(-1, 1, 1)
 
 
-def _numbers(beta: float | Tensor | None, num_heads: int) -> list[float] | None:
+def _numbers(beta: float | Tensor | None, num_heads: int, learn: bool) -> list[float] | None:
     """β as it was given, checked: one number, or one per head."""
     if beta is None:
         return None
     if not isinstance(beta, Tensor):
         return [_check.positive("beta", beta)]
     _check.floating("beta", beta, 0)
+    if beta.requires_grad and not learn:
+        raise ArgumentError(
+            "beta requires a gradient, but the layer keeps its own copy; set learn_beta=True"
+        )
     if beta.numel() not in (1, num_heads):
         raise ShapeError(
             f"beta has shape {_check.shape_of(beta)}; one number, or one for each of the "

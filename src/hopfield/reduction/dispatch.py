@@ -184,4 +184,5 @@ def _fold(inputs: Inputs) -> Inputs:
         projection=optional(flat, inputs.projection),
         bias=optional(flat, inputs.bias),
         mask=optional(flat, inputs.mask),
+        causal=False,
     )
