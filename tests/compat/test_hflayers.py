@@ -647,7 +647,7 @@ def test_bytes_and_any_float_are_masks():
     assert torch.equal(layer(x, padding, mask), layer(x, padding.byte(), mask.byte()))
     added = torch.randn(4, 4).bfloat16()
     assert torch.equal(layer(x, None, added), layer(x, None, added.float()))
-    with pytest.raises(DtypeError, match="stored_pattern_padding_mask has dtype"):
+    with pytest.raises(DtypeError, match="stored_pattern_padding_mask is of dtype"):
         layer(x, padding.long())
     with pytest.raises(ShapeError, match="batch times heads = 6"):
         layer(x, None, mask[:5])

@@ -23,7 +23,7 @@ class Scaling(InverseTemperature):
         tensor = None if number is not None else torch.as_tensor(scaling)
         if tensor is not None and not tensor.is_floating_point():
             tensor = tensor.to(torch.get_default_dtype())
-        super().__init__(number if tensor is None else tensor, num_heads, width=1)
+        super().__init__(number if tensor is None else tensor.detach(), num_heads, width=1)
         if number is not None:
             self.default, self.is_default = number, True
         del self.value
