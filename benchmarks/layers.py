@@ -71,7 +71,7 @@ def both_ways(name, case, contenders, rounds, parameters, device):
     results = race(name, f"{case}, forward", contenders, rounds, device=device)
     contenders = {who: trained(function) for who, function in contenders.items()}
     case = f"{case}, forward and backward"
-    return results + race(name, case, contenders, max(7, rounds // 2), device=device)
+    return results + race(name, case, contenders, max(5, rounds // 2), device=device)
 
 
 def one_step(batch: int, length: int, device: str) -> list[Result]:
@@ -85,7 +85,7 @@ def one_step(batch: int, length: int, device: str) -> list[Result]:
         "written out": lambda: plain(state, state),
     }
     case = f"{batch} × {length}, d = {WIDTH}"
-    return both_ways("layer, one step", case, contenders, 15, state, device)
+    return both_ways("layer, one step", case, contenders, 11, state, device)
 
 
 def retrieval_problem(batch: int, length: int, moving: float, device: str):
@@ -136,7 +136,7 @@ def retrieval(batch: int, length: int, device: str) -> list[Result]:
         f"Hopfield(steps={STEPS}, tol={TOL})": lambda: layer(state, stored),
     }
     case = f"{batch} × {length}, half stop after one update"
-    return both_ways("layer, reads out what is stored", case, contenders, 9, state, device)
+    return both_ways("layer, reads out what is stored", case, contenders, 7, state, device)
 
 
 def more_steps(batch: int, length: int, moving: float, device: str) -> list[Result]:
@@ -153,7 +153,7 @@ def more_steps(batch: int, length: int, moving: float, device: str) -> list[Resu
         contenders["loop written out"] = lambda: plain(state, stored)
     which = "all states move" if moving == 1.0 else "half stop after one update"
     case = f"{batch} × {length}, {which}"
-    return both_ways("layer, three more steps", case, contenders, 9, state, device)
+    return both_ways("layer, three more steps", case, contenders, 7, state, device)
 
 
 def small(width: int, device: str) -> list[Result]:
@@ -173,7 +173,7 @@ def small(width: int, device: str) -> list[Result]:
         "nn.MultiheadAttention, compiled": attend(theirs_compiled),
         "hopfield.Hopfield, compiled": lambda: compiled(state),
     }
-    case, rounds = f"32 × 16, d = {width}", 400 if width == 64 else 100
+    case, rounds = f"32 × 16, d = {width}", 300 if width == 64 else 60
     results = both_ways("small layers", f"{case}, training", contenders, rounds, state, device)
     case_compiled = f"{case}, compiled, training"
     results += both_ways("small layers", case_compiled, graphs, rounds, state, device)
