@@ -132,6 +132,17 @@ def test_causal(need_weights):
     torch.testing.assert_close(weights, wanted_weights, atol=1e-6, rtol=1e-5)
 
 
+def test_a_mask_counts_although_it_is_called_causal():
+    """PyTorch takes the word for it only where it gives no weights."""
+    source = attention("plain", batch_first=True)
+    ours, given = MultiheadAttention.from_attention(source), torch.randn(B, L, E)
+    slope = torch.randn(L, L) + nn.Transformer.generate_square_subsequent_mask(L)
+    for need_weights in (True, False):
+        options = {"attn_mask": slope, "is_causal": True, "need_weights": need_weights}
+        output, _ = ours(given, given, given, **options)
+        torch.testing.assert_close(output, source(given, given, given, **options)[0])
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_there_and_back(kind):
     source = attention(kind, batch_first=True, dropout=0.1).eval()
@@ -227,7 +238,16 @@ def test_further_options():
         (lambda m, x: m(x, x, x, attn_mask=torch.zeros(L, L).long()), DtypeError, "attn_mask"),
         (lambda m, x: m(x, x, x, attn_mask=torch.zeros(L, 2) > 0), ShapeError, "mask"),
         (lambda m, x: m(x, x, x, torch.zeros(B, L).long()), DtypeError, "key_padding_mask"),
-        (lambda m, x: m(x, x, x, torch.zeros(B, 2) > 0), ShapeError, "padding_mask"),
+        (lambda m, x: m(x, x, x, torch.zeros(B, 2) > 0), ShapeError, "key_padding_mask"),
+        (lambda m, x: m(x, x, x, torch.zeros(B, 2)), ShapeError, "key_padding_mask"),
+        (lambda m, x: m(x, x, x, [1]), DtypeError, "key_padding_mask"),
+        (lambda m, x: m(x, x, x, attn_mask=torch.zeros(L, 2)), ShapeError, "attn_mask"),
+        (lambda m, x: m(x, x, x, attn_mask=torch.zeros(B, H, L, L)), ShapeError, "attn_mask"),
+        (lambda m, x: m(x, x, x, attn_mask=torch.ones(9), is_causal=True), ShapeError, "attn_mask"),
+        (lambda m, x: m(x[0], x, x), ShapeError, "query, key and value"),
+        (lambda m, x: m(x, x[0], x[0]), ShapeError, "query, key and value"),
+        (lambda m, x: m(x[:1], x, x), ShapeError, "same batch"),
+        (lambda m, x: m(x, None, x), DtypeError, "key is a NoneType"),
     ],
 )
 def test_bad_inputs(call, error, what):

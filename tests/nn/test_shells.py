@@ -186,6 +186,13 @@ def test_any_activation(name):
     assert layer(torch.randn(2, 3, 8)).isfinite().all()
 
 
+def test_an_activation_follows_its_layer():
+    double = HopfieldEncoderLayer(Hopfield(8, dtype=torch.float64), 16, activation="prelu")
+    assert double(torch.randn(2, 3, 8).double()).isfinite().all()
+    meta = HopfieldEncoderLayer(Hopfield(8, device="meta"), 16, activation="prelu")
+    assert all(parameter.is_meta for parameter in meta.parameters())
+
+
 def test_activation_as_module_or_function():
     for activation in (nn.ELU(0.5), torch.sin):
         HopfieldEncoderLayer(Hopfield(8), 16, activation=activation)(torch.randn(2, 3, 8))

@@ -75,8 +75,14 @@ def _updated(
     backward: str,
 ) -> Tensor:
     state = state.expand(*network.lead(state), *state.shape[-2:])
-    result = settle(network, state, MOST_STEPS if updates is None else updates, tol, backward)
-    if updates is None and result.run is not None:
+    updates = MOST_STEPS - 1 if updates is None else updates
+    result = settle(network, state, updates, tol, backward)
+    endless = (
+        bool((updates >= MOST_STEPS - 1).any())
+        if isinstance(updates, Tensor)
+        else (updates == MOST_STEPS - 1)
+    )
+    if endless and result.run is not None:
         warn_unconverged(result.run)
     return result.state
 

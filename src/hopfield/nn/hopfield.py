@@ -251,7 +251,7 @@ class Hopfield(nn.Module):
             ShapeError, DtypeError, ArgumentError: an argument does not fit; the message says which.
 
         Warns:
-            ConvergenceWarning: `steps=None`, and some states did not stop in 10 000 updates.
+            ConvergenceWarning: `steps=None`, and some states did not stop in 10 000 associations.
         """
         call = enter(
             self,

@@ -50,15 +50,14 @@ def added(bias: Tensor | None, scores: tuple[int, ...], device: torch.device) ->
 
 
 def of_excluding(
-    name: str, mask: Tensor | None, batch: tuple[int, ...], num_heads: int
+    name: str, mask: Tensor | None, scores: tuple[int, ...]
 ) -> tuple[Tensor | None, Tensor | None]:
     """Mask and bias from one mask by PyTorch's convention: True leaves out, numbers are added.
 
     Args:
         name: what the user calls it.
         mask: `(S, N)` or `(batch · heads, S, N)`; bool, bytes, or floating.
-        batch: the dimensions before the heads.
-        num_heads: H.
+        scores: the shape of the scores, `(*batch, H, S, N)`.
 
     Returns:
         A mask, True takes part, or a bias; `(S, N)` or `(*batch, H, S, N)`.
@@ -70,17 +69,35 @@ def of_excluding(
         return None, None
     if not isinstance(mask, Tensor):
         raise DtypeError(f"{name} is {_described(mask)}; a tensor is expected")
+    each = torch.Size(scores[:-2]).numel()
+    if mask.shape not in (scores[-2:], (each, *scores[-2:])):
+        raise ShapeError(
+            f"{name} has shape {_check.shape_of(mask)}; {scores[-2:]} is expected, or with batch "
+            f"times heads = {each} before it"
+        )
     if mask.dim() == 3:
-        samples = torch.Size(batch).numel()
-        if mask.shape[0] != samples * num_heads:
-            raise ShapeError(
-                f"{name} has shape {_check.shape_of(mask)}; the first dimension must be batch "
-                f"times heads = {samples * num_heads}"
-            )
-        mask = mask.view(*batch, num_heads, *mask.shape[1:])
+        mask = mask.view(scores)
     if mask.is_floating_point():
         return None, mask
     return ~boolean(name, mask), None
+
+
+def of_excluding_padding(
+    name: str, mask: Tensor | None, scores: tuple[int, ...]
+) -> tuple[Tensor | None, Tensor | None]:
+    """Padding mask and bias from one mask `(*batch, N)` by PyTorch's convention.
+
+    Raises:
+        ShapeError, DtypeError: it is no such mask.
+    """
+    if mask is None:
+        return None, None
+    expected = (*scores[:-3], scores[-1])
+    if isinstance(mask, Tensor) and mask.shape != expected:
+        raise ShapeError(f"{name} has shape {_check.shape_of(mask)}; {expected} is expected")
+    if isinstance(mask, Tensor) and mask.is_floating_point():
+        return None, mask[..., None, None, :]
+    return boolean(name, mask), None
 
 
 def boolean(name: str, mask: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hopfield import _check
-from hopfield.errors import ArgumentError
+from hopfield.errors import ArgumentError, ShapeError
 from hopfield.nn import masks
 from hopfield.nn.call import Seen, limits
 from hopfield.nn.hopfield import Hopfield
@@ -128,7 +128,8 @@ class MultiheadAttention(nn.Module):
                 dropout.
             attn_mask: `(L, S)` or `(N · H, L, S)`; True leaves out, numbers are added.
             average_attn_weights: average the weights over heads.
-            is_causal: the mask is causal; here, unlike in PyTorch, `attn_mask` may be missing.
+            is_causal: `attn_mask` is the triangle; it is taken at its word where PyTorch does,
+                without weights and padding. Unlike in PyTorch, `attn_mask` may be missing.
 
         Returns:
             Output like `query`; weights `(N, L, S)`, or `(N, H, L, S)` if not averaged, or None. A
@@ -137,38 +138,58 @@ class MultiheadAttention(nn.Module):
         Raises:
             ShapeError, DtypeError: an argument does not fit; the message says which.
         """
+        _check_batches(query, key, value, batch_dim=0 if self.batch_first else 1)
         swap = query.dim() == 3 and not self.batch_first
         if swap:
             same = key is query, value is key
             query = query.transpose(0, 1)
             key = query if same[0] else key.transpose(0, 1)
             value = key if same[1] else value.transpose(0, 1)
-        mask, bias = None, None
-        if not is_causal or attn_mask is None:
-            mask, bias = masks.of_excluding(
-                "attn_mask", attn_mask, query.shape[:-2], self.num_heads
-            )
-        padding_mask = key_padding_mask
-        if padding_mask is not None and padding_mask.is_floating_point():
-            extra = padding_mask[..., None, None, :]
+        scores = (*query.shape[:-2], self.num_heads, query.shape[-2], key.shape[-2])
+        mask, bias = masks.of_excluding("attn_mask", attn_mask, scores)
+        padding_mask, extra = masks.of_excluding_padding(
+            "key_padding_mask", key_padding_mask, scores
+        )
+        told = is_causal and not need_weights and key_padding_mask is None
+        if told:  # PyTorch, too, then takes the word for the mask
+            mask, bias = None, None
+        if extra is not None:
             bias = extra if bias is None else bias + extra
-            padding_mask = None
-        elif padding_mask is not None:
-            padding_mask = masks.boolean("key_padding_mask", padding_mask)
         seen: Seen = {
             "padding_mask": padding_mask,
             "mask": mask,
             "bias": bias,
-            "is_causal": is_causal,
+            "is_causal": told or (is_causal and attn_mask is None),
         }
         output = self.hopfield(query, key, value, **seen)
         weights = None
         if need_weights:
             weights = self.hopfield.associate(query, key, value, **seen)
             if isinstance(resolve(self.hopfield.separation), Softmax1):
-                weights = torch.cat([weights, 1 - weights.sum(-1, keepdim=True)], -1)
+                weights = with_null(weights)
             weights = weights.mean(-3) if average_attn_weights else weights
         return output.transpose(0, 1) if swap else output, weights
+
+
+def with_null(weights: Tensor) -> Tensor:
+    """Weights `(..., N)` of softmax1 with that of the null pattern, `(..., N + 1)`."""
+    return torch.cat([weights, (1 - weights.sum(-1, keepdim=True)).clamp(min=0)], -1)
+
+
+def _check_batches(*inputs: Tensor, batch_dim: int) -> None:
+    """All inputs have two dimensions, or three and the same batch."""
+    for name, tensor in zip(("query", "key", "value"), inputs, strict=True):
+        _check.floating(name, tensor, 2)
+    dims = [tensor.dim() for tensor in inputs]
+    if dims not in ([2, 2, 2], [3, 3, 3]) or (
+        dims[0] == 3
+        and any(tensor.shape[batch_dim] != inputs[0].shape[batch_dim] for tensor in inputs)
+    ):
+        shapes = ", ".join(_check.shape_of(tensor) for tensor in inputs)
+        raise ShapeError(
+            f"query, key and value have shapes {shapes}; two dimensions each are expected, or "
+            f"three with the same batch (dimension {batch_dim})"
+        )
 
 
 def replace_attention(model: nn.Module, **options: Unpack[RetrievalOptions]) -> nn.Module:

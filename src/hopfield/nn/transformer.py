@@ -22,8 +22,8 @@ class HopfieldEncoderLayer(nn.TransformerEncoderLayer):
         hopfield: what associates; it is taken as it is, neither copied nor drawn anew.
         dim_feedforward: width of the hidden layer of the feed-forward part.
         dropout: probability of dropping an activation, in training.
-        activation: the name of an activation in `torch.nn`, such as "relu" or "leaky_relu"; or a
-            function or module.
+        activation: the name of an activation in `torch.nn` that acts on each number by itself and
+            needs no arguments, such as "relu" or "leaky_relu"; or a function or module.
         layer_norm_eps: added to the variance in layer norms.
         norm_first: norm the inputs of each part instead of their sums.
         bias: whether linear maps and layer norms have a bias.
@@ -59,6 +59,7 @@ class HopfieldEncoderLayer(nn.TransformerEncoderLayer):
             dtype=None if like is None else like.dtype,
         )
         self.self_attn = cast(nn.MultiheadAttention, MultiheadAttention.of(hopfield))
+        _follow(self.activation, like)
 
 
 class HopfieldDecoderLayer(nn.TransformerDecoderLayer):
@@ -109,6 +110,7 @@ class HopfieldDecoderLayer(nn.TransformerDecoderLayer):
             dtype=None if like is None else like.dtype,
         )
         self.self_attn = cast(nn.MultiheadAttention, MultiheadAttention.of(hopfield_self))
+        _follow(self.activation, like)
         self.multihead_attn = cast(nn.MultiheadAttention, MultiheadAttention.of(hopfield_cross))
 
 
@@ -143,6 +145,12 @@ NOT_ELEMENTWISE = (
     "Softmin",
     "Threshold",
 )
+
+
+def _follow(activation: object, like: nn.Parameter | None) -> None:
+    """An activation with parameters goes where those of the layer are."""
+    if isinstance(activation, nn.Module) and like is not None:
+        activation.to(device=like.device, dtype=like.dtype)
 
 
 def _check_width(name: str, hopfield: Hopfield, width: int | None = None) -> int:

@@ -17,6 +17,7 @@ from hopfield.errors import ArgumentError, DtypeError, ShapeError
 from hopfield.nn import masks
 from hopfield.nn.attend import MOST_STEPS
 from hopfield.nn.call import Seen
+from hopfield.nn.multihead import with_null
 from hopfield.nn.space import ROLES, HopfieldSpace, Role
 
 NAMES: dict[Role, str] = {
@@ -271,7 +272,7 @@ class Hopfield(nn.Module):
         roles, seen = self._enter(input, stored_pattern_padding_mask, association_mask)
         weights = self.association.associate(*roles, **seen)
         if self.add_zero_association:
-            weights = torch.cat([weights, 1 - weights.sum(-1, keepdim=True)], -1)
+            weights = with_null(weights)
         return weights
 
     @torch.no_grad()
@@ -331,7 +332,8 @@ class Hopfield(nn.Module):
         )
         roles = self.association_core(state, stored, projection)
         batch = stored.shape[:1] if len(state) == 1 else state.shape[:1]
-        mask, bias = masks.of_excluding("association_mask", association_mask, batch, self.num_heads)
+        scores = (*batch, self.num_heads, state.shape[-2], stored.shape[-2])
+        mask, bias = masks.of_excluding("association_mask", association_mask, scores)
         if padding_mask is not None:
             padding_mask = masks.boolean("stored_pattern_padding_mask", padding_mask)
         if self.association_core.bias_k is not None:
