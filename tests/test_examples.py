@@ -1,0 +1,38 @@
+"""Every example runs, says what it found and leaves its pictures."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+SAYS = {
+    "attention_replaced": (r"exchanged, 3 steps +[01]\.\d{3}", ["attention_replaced.png"]),
+    "bit_patterns": (r"HopfieldPooling +seed 0: test accuracy [01]\.\d{3}", ["bit_patterns.png"]),
+    "digit_bags": (
+        r"HopfieldPooling +test AUC [01]\.\d{3}",
+        ["digit_bags.png", "digit_bags_weights.png"],
+    ),
+    "latch_sequence": (r"LSTM +seed 0: test accuracy [01]\.\d{3}", ["latch_sequence.png"]),
+}
+
+
+def test_every_example_is_tested():
+    programs = {path.stem for path in EXAMPLES.glob("*.py") if "__main__" in path.read_text()}
+    assert programs == SAYS.keys()
+
+
+@pytest.mark.parametrize("name", SAYS)
+def test_example(name, tmp_path):
+    image = pytest.importorskip("matplotlib.image")
+    pytest.importorskip("sklearn")
+    command = [sys.executable, EXAMPLES / f"{name}.py", "--quick", "--out", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    says, pictures = SAYS[name]
+    assert re.search(says, done.stdout)
+    assert sorted(path.name for path in tmp_path.iterdir()) == pictures
+    for picture in pictures:
+        assert image.imread(tmp_path / picture).std() > 0
