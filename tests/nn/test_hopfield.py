@@ -262,6 +262,8 @@ def test_what_one_looks_into():
     torch.testing.assert_close(weights, hopfield.associate(last, x))
     read = (weights @ v).transpose(1, 2).flatten(-2)
     torch.testing.assert_close(layer.out_proj(read), layer(state, stored))
+    together = layer.with_weights(state, stored)
+    torch.testing.assert_close(together, (layer(state, stored), weights))
     assert torch.equal(layer.phase(state, stored).k90, hopfield.phase(last, x).k90)
     (gradient,) = torch.autograd.grad(weights[..., 0].sum(), layer.space.norms["state"].weight)
     assert bool((gradient != 0).any())

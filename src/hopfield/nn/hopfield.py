@@ -275,6 +275,24 @@ class Hopfield(nn.Module):
             tol=call.tol,
             backward=self.backward,
         )
+        return self._output(call, readout)
+
+    def with_weights(
+        self,
+        state: Float[Tensor, "..."],
+        stored: Float[Tensor, "..."] | None = None,
+        projection: Float[Tensor, "..."] | None = None,
+        **seen: Unpack[Seen],
+    ) -> tuple[Float[Tensor, "..."], Float[Tensor, "..."]]:
+        """The outputs of `forward` and of `associate`, in one pass; arguments of `forward`."""
+        dropout = self.dropout if self.training else 0.0
+        call = enter(self, state, stored, projection, dropout=dropout, **seen)
+        with self._before_readout(call) as (network, last):
+            readout, weights = network.readout(last, "projection"), network.weights(last)
+        return self._output(call, readout), weights
+
+    def _output(self, call: Call, readout: Tensor) -> Tensor:
+        """The read-outs of the heads, side by side, as they come out."""
         output, out_proj = call.joined(readout), self.out_proj
         return output if out_proj is None else out_proj(output)
 

@@ -67,11 +67,7 @@ class HopfieldLayer(Shell):
         separation = resolve(options.get("separation", "softmax"))
         alone = not isinstance(separation, Softmax1) and not options.get("bias_pattern")
         if quantity == 1 and alone:
-            warnings.warn(
-                "a HopfieldLayer with one stored pattern gives it all the weight: its output does "
-                "not depend on its input; set quantity to more",
-                stacklevel=2,
-            )
+            warn_of_one_pattern()
         width = raw_width("stored", stored_size, input_size, options)
         if projection == "stored":
             _check.unused(projection_size, "projection_size", "the stored patterns are projected")
@@ -167,3 +163,12 @@ class HopfieldLayer(Shell):
             ShapeError, DtypeError, ArgumentError: an argument does not fit; the message says which.
         """
         return self.hopfield(*self.roles(state), mask=mask, bias=bias)
+
+
+def warn_of_one_pattern() -> None:
+    """Tell whoever makes a layer with one stored pattern what comes of it."""
+    warnings.warn(
+        "a HopfieldLayer with one stored pattern gives it all the weight: its output does not "
+        "depend on its input; set quantity to more",
+        stacklevel=3,
+    )

@@ -161,10 +161,11 @@ class MultiheadAttention(nn.Module):
             "bias": bias,
             "is_causal": told or (is_causal and attn_mask is None),
         }
-        output = self.hopfield(query, key, value, **seen)
         weights = None
-        if need_weights:
-            weights = self.hopfield.associate(query, key, value, **seen)
+        if not need_weights:
+            output = self.hopfield(query, key, value, **seen)
+        else:
+            output, weights = self.hopfield.with_weights(query, key, value, **seen)
             if isinstance(resolve(self.hopfield.separation), Softmax1):
                 weights = with_null(weights)
             weights = weights.mean(-3) if average_attn_weights else weights

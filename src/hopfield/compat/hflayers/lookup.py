@@ -1,6 +1,5 @@
 """`hflayers.HopfieldLayer`: learned stored patterns."""
 
-import warnings
 from typing import Unpack
 
 from torch import Tensor, nn
@@ -10,6 +9,7 @@ from hopfield.compat.hflayers.association import Hopfield
 from hopfield.compat.hflayers.core import STD
 from hopfield.compat.hflayers.options import Options
 from hopfield.compat.hflayers.shell import Shell
+from hopfield.nn.lookup import warn_of_one_pattern
 
 
 class HopfieldLayer(Shell):
@@ -72,11 +72,7 @@ class HopfieldLayer(Shell):
         self.quantity = _check.positive_int("quantity", quantity)
         alone = quantity == 1 and not options.get("add_zero_association")
         if alone and not options.get("concat_bias_pattern"):
-            warnings.warn(
-                "a HopfieldLayer with one stored pattern gives it all the weight: its output does "
-                "not depend on its input; set quantity to more",
-                stacklevel=2,
-            )
+            warn_of_one_pattern()
         raw = self.stored_pattern_as_static
         width = (self.hidden_size if raw else self.stored_pattern_dim) or input_size
         self.lookup_weights = self._learned(width, trainable)
