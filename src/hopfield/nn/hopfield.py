@@ -18,6 +18,7 @@ from hopfield.nn.call import Call, Seen, enter, limits
 from hopfield.nn.space import ROLES, HopfieldSpace, Role, check_roles
 from hopfield.nn.temperature import InverseTemperature
 from hopfield.phases import Phase, phase
+from hopfield.reduction.partial import Partial
 from hopfield.retrieval import Retrieval, retrieve
 from hopfield.separation import Separation, resolve
 
@@ -295,6 +296,40 @@ class Hopfield(nn.Module):
         """The read-outs of the heads, side by side, as they come out."""
         output, out_proj = call.joined(readout), self.out_proj
         return output if out_proj is None else out_proj(output)
+
+    def partial(
+        self,
+        state: Float[Tensor, "..."],
+        stored: Float[Tensor, "..."] | None = None,
+        projection: Float[Tensor, "..."] | None = None,
+        **seen: Unpack[Seen],
+    ) -> Partial:
+        """The read-out over some of the stored patterns, to be merged with that over others.
+
+        `layer.output(hopfield.merge(layer.partial(state, part) for part in parts))` is `forward`
+        over all parts, none of which need be in memory together. Takes the arguments of `forward`
+        without offsets.
+
+        Returns:
+            Read-out `(..., H, S, value_size)` and log-partition `(..., H, S)`.
+
+        Raises:
+            ArgumentError: the layer moves its states, or has a bias pattern, for which all stored
+                patterns are needed at once.
+        """
+        if self.steps != 1 or self.space.has_bias_pattern or seen.get("offsets") is not None:
+            raise ArgumentError(
+                f"parts of the stored patterns merge for steps=1, without bias_pattern and "
+                f"offsets; steps is {self.steps}, bias_pattern {self.space.has_bias_pattern}"
+            )
+        call = enter(self, state, stored, projection, **seen)
+        with self._before_readout(call) as (network, last):
+            return network.partial(last, "projection")
+
+    def output(self, merged: Partial) -> Float[Tensor, "..."]:
+        """What `forward` returns, from the merged parts of all stored patterns."""
+        output = merged.readout.transpose(-3, -2).flatten(-2)
+        return output if self.out_proj is None else self.out_proj(output)
 
     def project(
         self,

@@ -11,6 +11,7 @@ from hopfield.nn.hopfield import Hopfield, Projected
 from hopfield.nn.options import Options
 from hopfield.nn.space import ROLES
 from hopfield.phases import Phase
+from hopfield.reduction.partial import Partial
 from hopfield.retrieval import Retrieval
 
 
@@ -36,6 +37,14 @@ class Shell(nn.Module, ABC):
     def project(self, *inputs: Tensor | None, **options: Any) -> Projected:
         """All roles in Hopfield space; arguments of `forward`."""
         return self.hopfield.project(*self._roles(inputs, options), **options)
+
+    def partial(self, *inputs: Tensor | None, **options: Any) -> Partial:
+        """The read-out over some patterns, as `Hopfield.partial`; arguments of `forward`."""
+        return self.hopfield.partial(*self._roles(inputs, options), **options)
+
+    def output(self, merged: Partial) -> Float[Tensor, "..."]:
+        """What `forward` returns, from merged parts, as `Hopfield.output`."""
+        return self.hopfield.output(merged)
 
     def associate(self, *inputs: Tensor | None, **options: Any) -> Float[Tensor, "..."]:
         """The weights of the read-out, as `Hopfield.associate`; arguments of `forward`."""

@@ -33,6 +33,18 @@ class Group(NamedTuple):
     residues: UInt8[Tensor, "n length"]
 
 
+class Block(NamedTuple):
+    """Some receptors that lie one after the other.
+
+    Attributes:
+        rows: their places in the repertoire.
+        groups: their residues, `(n, length)` for each length.
+    """
+
+    rows: slice
+    groups: list[UInt8[Tensor, "n length"]]
+
+
 @dataclass(frozen=True, eq=False)
 class Repertoire:
     """The distinct receptors of one sample at one locus.
@@ -127,6 +139,18 @@ class Repertoire:
             residues = self.residues[place : place + size * length].view(size, length)
             yield Group(slice(row, row + size), residues)
             row, place = row + size, place + size * length
+
+    def blocks(self, size: int) -> Iterator["Block"]:
+        """The receptors in blocks of up to `size`; one block, empty, where there are none."""
+        groups = [*self.by_length()]
+        for low in range(0, max(len(self), 1), size):
+            high = min(low + size, len(self))
+            parts = [
+                group.residues[max(low - group.rows.start, 0) : high - group.rows.start]
+                for group in groups
+                if group.rows.start < high and group.rows.stop > low
+            ]
+            yield Block(slice(low, high), parts)
 
     def arrays(self) -> dict[str, Tensor]:
         """The tensors by name, as a cache keeps them."""

@@ -1,0 +1,101 @@
+"""The screen: which gapped k-mers go with a target, told from some repertoires alone."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array, diags_array
+
+from hopfield.errors import ArgumentError
+from hopfield.repertoire.targets import Target
+
+CANDIDATES = 1000  # that are looked at together
+PER = 10_000  # receptors, for which a rate is given
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Screen:
+    """The k-mers that were chosen, in order.
+
+    Attributes:
+        features: `(k,)`, see `kmers.name`.
+        t: `(k,)`, Student's t of the correlation of each with what those before it left over.
+        rates: `(k,)`, how often each stands among 10 000 receptors, on average.
+    """
+
+    features: Rows
+    t: Floats
+    rates: Floats
+
+
+def root_rates(counts: csr_array, receptors: NDArray[np.int64]) -> csr_array:
+    """Square roots of rates per 10 000 receptors, whose spread does not depend on the rate.
+
+    Args:
+        counts: `(R, F)`, see `kmers.count`.
+        receptors: `(R,)`, how many distinct ones each repertoire has.
+    """
+    return diags_array(np.sqrt(PER / receptors)) @ counts.sqrt()
+
+
+def screen(rates: csr_array, target: Target, rows: Rows, most: int = 32) -> Screen:
+    """Choose k-mers one after the other, each by what it adds to those before it.
+
+    First the 1000 that correlate best with the target (for classes: with any of them against the
+    rest); among these forward selection, which takes a motif once and not in all its overlaps.
+
+    Args:
+        rates: `(R, F)`, see `root_rates`.
+        target: of all R repertoires.
+        rows: the repertoires to learn from; unlabelled ones among them are left out.
+        most: how many to choose.
+
+    Raises:
+        ArgumentError: fewer than 4 of the rows have a label.
+    """
+    rows = rows[target.labelled[rows]]
+    if len(rows) < 4:
+        raise ArgumentError(f"{len(rows)} repertoires have a label; the screen needs at least 4")
+    some, wanted = rates[rows], _columns(target, rows)
+    n = len(rows)
+    mean = np.asarray(some.sum(0)) / n
+    squares = np.asarray((some * some).sum(0))
+    spread = np.sqrt(np.maximum(squares - n * mean**2, 0)) + 1e-9
+    correlation = np.abs(np.asarray(some.T @ wanted) / spread[:, None]).max(1)
+    correlation[spread < 1e-3] = 0
+    best = np.argsort(-correlation, kind="stable")[:CANDIDATES]
+    best = best[correlation[best] > 0]
+    left = some[:, best].toarray().astype(np.float64)
+    left -= left.mean(0)
+    before = (left**2).sum(0)
+    chosen, statistics = [], []
+    for step in range(min(most, n - 3, len(best))):
+        norm = (left**2).sum(0)
+        alone = norm > 0.05 * before  # the others repeat what is chosen already
+        size = np.linalg.norm(wanted, axis=0)
+        r = np.abs(left.T @ wanted) / (np.sqrt(np.maximum(norm, 1e-12))[:, None] * size + 1e-12)
+        r = np.where(alone, r.max(1), 0)
+        pick = int(r.argmax())
+        if r[pick] <= 0:
+            break
+        chosen.append(pick)
+        statistics.append(r[pick] * np.sqrt((n - 2 - step) / max(1 - r[pick] ** 2, 1e-12)))
+        direction = left[:, pick] / np.sqrt(norm[pick])
+        left -= np.outer(direction, direction @ left)
+        wanted = wanted - np.outer(direction, direction @ wanted)
+    features = best[chosen]
+    mean_rate = np.asarray((some[:, features] * some[:, features]).sum(0)) / n
+    return Screen(features, np.array(statistics), mean_rate)
+
+
+def _columns(target: Target, rows: Rows) -> Floats:
+    """Centred columns of length 1 that tell the target, `(n, outputs)`."""
+    values = target.values[rows]
+    if target.kind == "multiclass":
+        columns = (values[:, None] == np.arange(len(target.classes))).astype(np.float64)
+    else:
+        columns = values[:, None]
+    columns = columns - columns.mean(0)
+    return columns / (np.linalg.norm(columns, axis=0) + 1e-12)
