@@ -1,0 +1,35 @@
+"""The files of a folder: which of them are tables, which is metadata, what they are called."""
+
+from pathlib import Path
+
+TABLES = (".tsv", ".csv", ".txt", ".tab")
+DOCUMENTS = (".json", ".yaml", ".yml")
+PACKED = ".gz"
+
+
+def visible(folder: Path) -> list[Path]:
+    """The files of a folder that are not hidden, in the order of their names."""
+    files = (file for file in folder.iterdir() if not file.name.startswith("."))
+    return sorted(file for file in files if file.is_file())
+
+
+def is_table(file: str | Path) -> bool:
+    """Whether a file has the ending of a table, plain or gz."""
+    return Path(file).name.lower().removesuffix(PACKED).endswith(TABLES)
+
+
+def is_document(file: Path) -> bool:
+    """Whether a file has the ending of a JSON or YAML document."""
+    return file.name.lower().endswith(DOCUMENTS)
+
+
+def is_metadata(file: Path) -> bool:
+    """Whether a file is called `metadata`."""
+    return file.stem.lower() == "metadata" and file.suffix.lower() in (*DOCUMENTS, *TABLES)
+
+
+def stem(name: str) -> str:
+    """The name of a file without folders and endings: that of a repertoire."""
+    name = name.replace("\\", "/").rpartition("/")[2]
+    packed = name.lower().endswith(PACKED)
+    return Path(name[: -len(PACKED)] if packed else name).stem

@@ -1,0 +1,198 @@
+"""`Metadata`: which file holds which repertoire, and what is known of it."""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import polars as pl
+
+from hopfield.errors import ArgumentError
+from hopfield.repertoire.cells import cells
+from hopfield.repertoire.columns import FILE, ID, named, said, typed, unsaid
+from hopfield.repertoire.files import TABLES, is_metadata, is_table, stem, visible
+
+
+@dataclass(frozen=True, eq=False)
+class Metadata:
+    """Which file holds which repertoire, and what is known of it.
+
+    Attributes:
+        frame: a row for each repertoire: `repertoire_id` and `filename` (text), then all else as
+            text or numbers; null where nothing is said.
+        files: where they lie; None where no file is named.
+        notes: which words were taken for empty cells.
+    """
+
+    frame: pl.DataFrame
+    files: tuple[Path | None, ...]
+    notes: tuple[str, ...]
+
+
+def read_metadata(
+    path: str | Path,
+    *,
+    id_column: str | None = None,
+    file_column: str | None = None,
+    outside: bool = False,
+) -> Metadata:
+    """Read metadata: a table, an AIRR document (see `cells`), or what lies in a folder.
+
+    A folder is read by its `metadata.*`; if it has none, each table in it is a repertoire of which
+    nothing is known, in the order of their names.
+
+    Args:
+        path: of the file or folder.
+        id_column: the names of the repertoires; by default the first of `ID` that is there, or
+            else the names of their files without endings.
+        file_column: the files, relative to the folder; by default the first of `FILE` that is
+            there, or else those in the folder that are called like the ids.
+        outside: whether files may lie outside the folder.
+
+    Raises:
+        ArgumentError: ids that are missing or not unique, files outside the folder, a column that
+            is not there, or metadata that is not what it should be.
+        OSError: it cannot be opened.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return _of_cells(path, id_column, file_column, outside)
+    found = [file for file in visible(path) if is_metadata(file)]
+    if len(found) > 1:
+        raise ArgumentError(
+            f"{path} has several files of metadata, {listed(file.name for file in found)}; "
+            f"give the path of one"
+        )
+    if found:
+        return _of_cells(found[0], id_column, file_column, outside)
+    return _of_names([file.name for file in visible(path) if is_table(file)], path, outside)
+
+
+def of_file(path: str | Path) -> Metadata:
+    """One repertoire of which nothing is known."""
+    path = Path(path)
+    return _of_names([path.name], path.parent, outside=True)
+
+
+def listed(names: Iterable[str], most: int = 10) -> str:
+    """Names as a message lists them: quoted, control characters escaped, not too many."""
+    names = list(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(repr, names[:most])) + more
+
+
+def _of_cells(
+    path: Path, id_column: str | None, file_column: str | None, outside: bool
+) -> Metadata:
+    written = cells(path)
+    files_in = _column(written, path, file_column, FILE)
+    ids_in = _column(written, path, id_column, ID)
+    if files_in is not None:
+        files = said(written[files_in])
+    elif ids_in is not None:
+        files = _called_like(written[ids_in], path)
+    else:
+        raise ArgumentError(
+            f"{path} has no column of files (such as filename) and none of ids (such as "
+            f"repertoire_id), but {listed(written.columns)}; name them with file_column "
+            f"(--file-column) and id_column (--id-column)"
+        )
+    if ids_in is None or ids_in == files_in:
+        ids = files.map_elements(stem, pl.String)
+    else:
+        ids = written[ids_in].str.strip_chars()
+    others = written.drop({ids_in, files_in} - {None})
+    if taken := {"repertoire_id", "filename"}.intersection(others.columns):
+        raise ArgumentError(f"{path} has another column called {min(taken)!r}; rename it")
+    notes = tuple(chain.from_iterable(unsaid(column) for column in others))
+    return _checked(ids, files, map(typed, others), path, outside, notes)
+
+
+def _of_names(names: list[str], folder: Path, outside: bool) -> Metadata:
+    if not names:
+        raise ArgumentError(
+            f"{folder} has neither metadata nor a table ({', '.join(TABLES)}; plain or gz)"
+        )
+    files = pl.Series(names)
+    return _checked(files.map_elements(stem, pl.String), files, (), folder, outside, ())
+
+
+def _column(
+    written: pl.DataFrame, path: Path, name: str | None, names: Sequence[str]
+) -> str | None:
+    """The column that was asked for, or else the first of the names that is not empty."""
+    if name is None:
+        return named([column.name for column in written if not _empty(column).all()], names)
+    if name not in written.columns:
+        raise ArgumentError(f"{path} has no column {name!r}, but {listed(written.columns)}")
+    return name
+
+
+def _empty(column: pl.Series) -> pl.Series:
+    return column.is_null() | (column.str.strip_chars() == "")
+
+
+def _called_like(ids: pl.Series, path: Path) -> pl.Series:
+    """The tables of the folder whose names, without endings, are the ids."""
+    tables: dict[str, list[str]] = {}
+    for file in visible(path.parent):
+        if is_table(file):
+            tables.setdefault(stem(file.name), []).append(file.name)
+    found = [tables.get(name.strip(), []) for name in ids]
+    if not any(found):
+        raise ArgumentError(
+            f"{path} has no column of files (such as filename), and no table in its folder is "
+            f"called like its ids ({listed(ids.head(3))}); name the column with file_column "
+            f"(--file-column)"
+        )
+    if several := [names for names in found if len(names) > 1]:
+        raise ArgumentError(
+            f"{path} has no column of files (such as filename), and {listed(several[0])} are "
+            f"called alike; add one"
+        )
+    return pl.Series([names[0] if names else None for names in found], dtype=pl.String)
+
+
+def _checked(
+    ids: pl.Series,
+    files: pl.Series,
+    others: Iterable[pl.Series],
+    path: Path,
+    outside: bool,
+    notes: tuple[str, ...],
+) -> Metadata:
+    """Metadata whose ids are all there and unique, and whose files lie in the folder."""
+    frame = pl.DataFrame([ids.rename("repertoire_id"), files.rename("filename"), *others])
+    _check_ids(frame, path)
+    folder = path if path.is_dir() else path.parent
+    places = frame["filename"].str.replace_all("\\", "/", literal=True)
+    found = tuple(None if place is None else folder / place for place in places)
+    root = os.path.realpath(folder)
+    away = [file for file in found if file and not _lies_in(root, file)]
+    if away and not outside:
+        raise ArgumentError(
+            f"{path}: {len(away)} files lie outside its folder, {listed(map(str, away), 3)}; "
+            f"outside=True (--outside) allows it"
+        )
+    return Metadata(frame, found, notes)
+
+
+def _lies_in(root: str, file: Path) -> bool:
+    return Path(os.path.realpath(file)).is_relative_to(root)
+
+
+def _check_ids(frame: pl.DataFrame, path: Path) -> None:
+    ids, files = frame["repertoire_id"].fill_null(""), frame["filename"].fill_null("no file")
+    if (ids == "").any():
+        raise ArgumentError(
+            f"{path}: {(ids == '').sum()} of {len(ids)} repertoires have no id, those of "
+            f"{listed(files.filter(ids == ''))}"
+        )
+    repeated = ids.filter(ids.is_duplicated()).unique(maintain_order=True)
+    if len(repeated):
+        raise ArgumentError(
+            f"{path}: ids are not unique, {listed(repeated)}; {repeated[0]!r} has the files "
+            f"{listed(files.filter(ids == repeated[0]))}; a repertoire is one file: join them, "
+            f"leave rows out, or give the column of files as id_column (--id-column) too"
+        )
