@@ -1,0 +1,194 @@
+"""`Features`: what baselines see of each repertoire, computed once and without any label."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.spatial.distance import pdist, squareform
+from tqdm import tqdm
+
+from hopfield.errors import ArgumentError
+from hopfield.repertoire import clones, kmers, screen
+from hopfield.repertoire.repertoire import Repertoire
+
+Array = NDArray[np.float64]
+QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
+
+
+class Repertoires(Protocol):
+    """What a dataset has of what is needed here."""
+
+    @property
+    def metadata(self) -> pl.DataFrame:
+        """One row for each repertoire."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, row: int, /) -> Repertoire: ...
+
+
+class Features:
+    """What baselines see of R repertoires, each computed when first asked for.
+
+    Nothing here looks at a label, and what is kept of a repertoire does not depend on the others
+    (but for which clones are public and the names of genes and categories), so that all folds
+    share one: what is learned is learned in `fit`, from training rows alone.
+
+    Args:
+        data: the repertoires.
+        quantities: columns of the metadata that are numbers, if present.
+        categories: columns of the metadata that are names, if present.
+        progress: show a bar.
+    """
+
+    def __init__(
+        self,
+        data: Repertoires,
+        *,
+        quantities: Sequence[str] = ("age",),
+        categories: Sequence[str] = ("sex", "batch"),
+        progress: bool = False,
+    ) -> None:
+        self._data = data
+        self._quantities = tuple(quantities)
+        self._categories = tuple(categories)
+        self._progress = progress
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    @cached_property
+    def receptors(self) -> NDArray[np.int64]:
+        """How many distinct receptors each has, `(R,)`."""
+        return np.array([len(repertoire) for repertoire in self._each("receptors")], np.int64)
+
+    @cached_property
+    def rates(self) -> csr_array:
+        """Square roots of the rates of gapped k-mers, `(R, F)`: see `screen.root_rates`."""
+        counts = kmers.count(self._each("k-mers"))
+        return screen.root_rates(counts, np.maximum(self.receptors, 1))
+
+    @cached_property
+    def minmax(self) -> Array:
+        """The MinMax kernel between shares of contiguous k-mers, `(R, R)`."""
+        counts = self.rates[:, : kmers.OF_FORM].power(2).toarray()
+        counts /= np.maximum(counts.sum(1, keepdims=True), 1e-9)
+        return minmax(counts)
+
+    @cached_property
+    def clones(self) -> csr_array:
+        """Which repertoire has which public clone, `(R, clones)`: see `clones.presence`."""
+        return clones.presence(self._each("clones"))
+
+    @cached_property
+    def confounders(self) -> dict[str, Array]:
+        """What may go with a label without being its cause, `(R, columns)` each, by name.
+
+        Clonotype count and depth (the sum of all counts) as logarithms; V and J genes as shares of
+        the distinct receptors; lengths of junctions as mean, standard deviation and quantiles. Then
+        columns of the metadata: a quantity, beside it where it is missing if it ever is; a category
+        as a column for each of its names, and one for where it is missing if it ever is.
+        """
+        summaries = [Summary.of(repertoire) for repertoire in self._each("confounders")]
+        table = {
+            "clonotype count": np.log1p([[summary.receptors] for summary in summaries]),
+            "depth": np.log1p([[summary.depth] for summary in summaries]),
+            "V genes": _shares([summary.v for summary in summaries]),
+            "J genes": _shares([summary.j for summary in summaries]),
+            "lengths": _filled(np.array([summary.lengths for summary in summaries])),
+        }
+        for name in self._present(self._quantities):
+            table[name] = _quantity(self._data.metadata[name])
+        for name in self._present(self._categories):
+            table[name] = _category(self._data.metadata[name])
+        return table
+
+    def _present(self, columns: Sequence[str]) -> list[str]:
+        metadata = self._data.metadata
+        return [name for name in columns if name in metadata and metadata[name].count()]
+
+    def _each(self, what: str) -> Iterator[Repertoire]:
+        rows = tqdm(range(len(self)), desc=what, disable=not self._progress)
+        return (self._data[row] for row in rows)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The figures of one repertoire that are no sequences.
+
+    Attributes:
+        receptors: how many are distinct.
+        depth: the sum of their counts.
+        v: V genes, with the share of the distinct receptors that have it.
+        j: likewise.
+        lengths: of junctions: mean, standard deviation and `QUANTILES`; NaN if there are none.
+    """
+
+    receptors: int
+    depth: int
+    v: dict[str, float]
+    j: dict[str, float]
+    lengths: tuple[float, ...]
+
+    @classmethod
+    def of(cls, repertoire: Repertoire) -> "Summary":
+        """The figures of this repertoire."""
+        lengths = repertoire.lengths.numpy()
+        some = len(lengths) > 0
+        return cls(
+            receptors=len(repertoire),
+            depth=int(repertoire.counts.sum()),
+            v=_usage(repertoire.v_genes, repertoire.v.numpy()),
+            j=_usage(repertoire.j_genes, repertoire.j.numpy()),
+            lengths=(lengths.mean(), lengths.std(), *np.quantile(lengths, QUANTILES))
+            if some
+            else (np.nan,) * (2 + len(QUANTILES)),
+        )
+
+
+def minmax(counts: Array) -> Array:
+    """The MinMax kernel, the sum of minima over the sum of maxima, of rows `(R, F)`: `(R, R)`.
+
+    Minima and maxima sum to the totals of both rows and differ by their city-block distance.
+    """
+    total = counts.sum(1)
+    apart = squareform(pdist(counts, "cityblock"))
+    both = total[:, None] + total
+    return np.divide(both - apart, both + apart, out=np.eye(len(both)), where=both > 0)
+
+
+def _usage(genes: tuple[str, ...], places: NDArray[np.int16]) -> dict[str, float]:
+    shares = np.bincount(places, minlength=len(genes)) / max(len(places), 1)
+    return dict(zip(genes, shares.tolist(), strict=True))
+
+
+def _shares(usages: list[dict[str, float]]) -> Array:
+    genes = sorted(set().union(*usages))
+    return np.array([[usage.get(gene, 0.0) for gene in genes] for usage in usages])
+
+
+def _quantity(column: pl.Series) -> Array:
+    numbers = column.cast(pl.Float64, strict=False)
+    if wrong := column.filter(column.is_not_null() & numbers.is_null()).to_list():
+        raise ArgumentError(
+            f"column {column.name!r} has {wrong[0]!r}, which is no number; leave it empty or name "
+            f"the column among the categories"
+        )
+    return _filled(numbers.fill_null(np.nan).to_numpy()[:, None])
+
+
+def _filled(columns: Array) -> Array:
+    """Means where a number is missing, and a column that says where if it ever is."""
+    missing = np.isnan(columns)
+    filled = np.where(missing, np.nanmean(columns, 0), columns)
+    return np.hstack([filled, missing.any(1, keepdims=True)]) if missing.any() else filled
+
+
+def _category(column: pl.Series) -> Array:
+    names = column.cast(pl.String)
+    return np.array([names.eq_missing(name).to_numpy() for name in names.unique().sort()]).T * 1.0
