@@ -16,7 +16,7 @@ from hopfield.repertoire.simulation.receptors import Receptors
 SHIPPED = Path(__file__).with_name("background.npz")
 RESIDUES = len(ALPHABET)
 V_PART = (2, 5)  # this share of a junction goes with its V gene, the rest with its J gene
-CAUTION = 4  # how much a table trusts the coarser one: chosen on repertoires left out of the fit
+CAUTION = 4  # how much a table leans on the coarser one: left-out data are as likely from 4 to 12
 
 Counts = NDArray[np.uint32]
 
@@ -91,6 +91,30 @@ class Background:
         sizes, clones = np.unique(counts, return_counts=True)
         tables = (array.astype(np.uint32) for array in (lengths, starts, ends, sizes, clones))
         return cls(loci[0], v_genes, j_genes, *tables)
+
+    @classmethod
+    def of(cls, path: str | Path, locus: str | None = None) -> "Background":
+        """Learn from what there is at a path, or load it.
+
+        Args:
+            path: metadata of a cohort, a folder, one file of receptors, or what `save` wrote
+                (.npz).
+            locus: which one, where there are several.
+
+        Raises:
+            ArgumentError: there is no receptor, there are several loci, or nothing can be read.
+        """
+        from hopfield.repertoire.dataset import RepertoireDataset
+        from hopfield.repertoire.files import is_document, is_metadata
+        from hopfield.repertoire.reading import read
+
+        path = Path(path)
+        if path.suffix == ".npz":
+            return cls.load(path)
+        if path.is_dir() or is_document(path) or is_metadata(path):
+            return cls.fit(RepertoireDataset.from_metadata(path, locus=locus).repertoires)
+        found = read(path).repertoires
+        return cls.fit(found.values() if locus is None else [found[locus]] * (locus in found))
 
     @classmethod
     def load(cls, path: str | Path) -> "Background":

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hopfield.errors import ArgumentError
 from hopfield.repertoire.repertoire import LETTERS, Repertoire
 
+ANCHOR = 3  # residues at either end of a junction that nothing is put over by chance
 MORE = 256  # drawn beyond what is missing, for those that are there already
 
 
@@ -47,18 +48,21 @@ class Receptors:
         )
 
     def joined(self, other: "Receptors") -> "Receptors":
-        """These, then others of the same source."""
+        """These, then others."""
         width = max(self.residues.shape[1], other.residues.shape[1])
         residues = [
             np.pad(part.residues, ((0, 0), (0, width - part.residues.shape[1])))
             for part in (self, other)
         ]
-        return replace(
-            self,
+        v_genes = tuple(sorted({*self.v_genes, *other.v_genes}))
+        j_genes = tuple(sorted({*self.j_genes, *other.j_genes}))
+        return Receptors(
             residues=np.concatenate(residues),
             lengths=np.concatenate([self.lengths, other.lengths]),
-            v=np.concatenate([self.v, other.v]),
-            j=np.concatenate([self.j, other.j]),
+            v=np.concatenate([np.searchsorted(v_genes, p.v_genes)[p.v] for p in (self, other)]),
+            j=np.concatenate([np.searchsorted(j_genes, p.j_genes)[p.j] for p in (self, other)]),
+            v_genes=v_genes,
+            j_genes=j_genes,
         )
 
     def firsts(self) -> NDArray[np.int64]:
@@ -97,10 +101,6 @@ class Source(Protocol):
     @property
     def locus(self) -> str:
         """One of `LOCI`."""
-
-    @property
-    def v_genes(self) -> tuple[str, ...]:
-        """The V genes that may be drawn."""
 
     def draw(self, rng: np.random.Generator, number: int) -> Receptors:
         """Draw receptors; some may be equal."""

@@ -1,0 +1,124 @@
+"""`Folder`: a simulated cohort on disk; a simulation that was stopped goes on there."""
+
+import hashlib
+import json
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from hopfield.errors import ArgumentError
+from hopfield.repertoire.reading.table import write_table
+from hopfield.repertoire.reading.whole import written_whole
+from hopfield.repertoire.repertoire import Repertoire
+from hopfield.repertoire.simulation.cohort import TRUTH, Cohort, Made, name_of
+
+SETTINGS = "simulation.json"
+EMPTY = (  # columns that an AIRR file must have, and may leave empty
+    "sequence",
+    "rev_comp",
+    "d_call",
+    "sequence_alignment",
+    "germline_alignment",
+    "junction",
+    "v_cigar",
+    "d_cigar",
+    "j_cigar",
+)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A simulated cohort on disk.
+
+    `simulation.json` holds the settings, `repertoires/` the AIRR files, `truth/` what each of them
+    has implanted; `metadata.tsv` and `truth.tsv` come last.
+    """
+
+    path: Path
+    gz: bool
+
+    def claim(self, cohort: Cohort) -> None:
+        """Make the folder, or see that it holds this cohort.
+
+        Raises:
+            ArgumentError: it holds something else.
+        """
+        record = self.path / SETTINGS
+        settings = described(cohort) | {"background": described(cohort.source), "gz": self.gz}
+        if record.exists():
+            known = json.loads(record.read_text())
+            if other := [name for name in settings if known.get(name) != settings[name]]:
+                raise ArgumentError(
+                    f"{self.path} holds a simulation with another {', '.join(other)}; choose "
+                    f"another folder, or remove it"
+                )
+            return
+        if self.path.exists() and any(self.path.iterdir()):
+            raise ArgumentError(
+                f"{self.path} is not empty and holds no simulation; choose a new folder"
+            )
+        self.path.mkdir(parents=True, exist_ok=True)
+        with written_whole(record) as part:
+            part.write_text(json.dumps(settings, indent=1) + "\n")
+
+    def has(self, i: int) -> bool:
+        """Whether the repertoire of number `i` is written."""
+        return (self.path / self.filename(i)).exists()
+
+    def keep(self, i: int, made: Made) -> None:
+        """Write a repertoire; its truth comes first, so that one that is there has its truth."""
+        for name in ("repertoires", "truth"):
+            (self.path / name).mkdir(exist_ok=True)
+        write_table(made.truth, self._truth(i))
+        write_table(airr(made.repertoire), self.path / self.filename(i))
+
+    def finish(self, cohort: Cohort, repertoires: int) -> Path:
+        """Write the metadata and the truth of all; the path of the metadata."""
+        numbers = range(repertoires)
+        truth = [pl.read_csv(self._truth(i), separator="\t", schema=TRUTH) for i in numbers]
+        write_table(pl.concat(truth), self.path / "truth.tsv")
+        metadata = cohort.metadata(repertoires).insert_column(
+            1, pl.Series("filename", [self.filename(i) for i in numbers])
+        )
+        write_table(metadata, self.path / "metadata.tsv")
+        return self.path / "metadata.tsv"
+
+    def filename(self, i: int) -> str:
+        """Of the AIRR file, in the folder."""
+        return f"repertoires/{name_of(i)}.tsv{'.gz' * self.gz}"
+
+    def _truth(self, i: int) -> Path:
+        return self.path / "truth" / f"{name_of(i)}.tsv"
+
+
+def airr(repertoire: Repertoire) -> pl.DataFrame:
+    """The table of the AIRR rearrangement schema: one row for each receptor, its required columns.
+
+    https://docs.airr-community.org/en/stable/datarep/rearrangements.html
+    """
+    receptors = repertoire.frame()
+    return receptors.select(
+        pl.int_range(1, pl.len() + 1).alias("sequence_id"),
+        "junction_aa",
+        "v_call",
+        "j_call",
+        "duplicate_count",
+        productive=pl.lit("T"),
+        locus=pl.lit(repertoire.locus),
+        **{name: pl.lit(None) for name in EMPTY},
+    )
+
+
+def described(value: Any) -> Any:
+    """Settings as JSON has them; arrays by their digest."""
+    if isinstance(value, np.ndarray):
+        return hashlib.sha256(f"{value.dtype} {value.shape}".encode() + value.tobytes()).hexdigest()
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = {field.name: described(getattr(value, field.name)) for field in fields(value)}
+        return {"kind": type(value).__name__} | parts
+    if isinstance(value, tuple):
+        return [described(part) for part in value]
+    return value.item() if isinstance(value, np.generic) else value
