@@ -29,9 +29,17 @@ class NotStorableError(ArgumentError):
     """No β can store the wanted share of the patterns."""
 
 
+class FileError(ArgumentError):
+    """A file does not hold what it should; the message says what it holds."""
+
+
 class MissingExtraError(HopfieldError, ImportError):
     """An optional library is missing; the message names the extra that brings it."""
 
 
 class ConvergenceWarning(UserWarning):
     """Some states did not reach a fixed point, or the gradient at one is not to be trusted."""
+
+
+class DataWarning(UserWarning):
+    """Some of the data are left out, or look as if they were not what they should be."""

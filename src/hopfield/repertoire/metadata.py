@@ -102,7 +102,7 @@ def _of_cells(
         ids = files.map_elements(stem, pl.String)
     else:
         ids = written[ids_in].str.strip_chars()
-    others = written.drop({ids_in, files_in} - {None})
+    others = written.drop(name for name in {ids_in, files_in} if name is not None)
     if taken := {"repertoire_id", "filename"}.intersection(others.columns):
         raise ArgumentError(f"{path} has another column called {min(taken)!r}; rename it")
     notes = tuple(chain.from_iterable(unsaid(column) for column in others))

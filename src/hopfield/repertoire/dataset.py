@@ -1,0 +1,255 @@
+"""`RepertoireDataset`: the repertoires of a cohort at one locus, and what is known of them."""
+
+import hashlib
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Unpack
+
+import polars as pl
+from polars.selectors import numeric
+
+from hopfield import _check
+from hopfield.errors import ArgumentError, DataWarning, FileError
+from hopfield.repertoire.account import account, table
+from hopfield.repertoire.gather import GatherOptions, Outcome, Problem, copies, gather
+from hopfield.repertoire.locus import at_locus, loci, only_locus
+from hopfield.repertoire.metadata import Metadata, listed, read_metadata
+from hopfield.repertoire.reading import Reading
+from hopfield.repertoire.repertoire import LOCI, Repertoire
+from hopfield.repertoire.targets import Rows, Target, places
+
+SHOWN = 3  # problems in a message
+
+
+class Options(GatherOptions, total=False):
+    """How a cohort is read.
+
+    Attributes:
+        locus: one of `LOCI`; may be left out where the cohort has one only.
+        strict: an error instead of a warning where a repertoire is left out.
+    """
+
+    locus: str | None
+    strict: bool
+
+
+@dataclass(frozen=True, eq=False)
+class RepertoireDataset:
+    """The repertoires of a cohort at one locus, and what is known of them.
+
+    `data[i]` is a `Repertoire`; iteration goes through all of them.
+
+    Attributes:
+        locus: one of `LOCI`.
+        repertoires: R of them, none empty.
+        metadata: R rows: `repertoire_id`, then what is known, as text or numbers; null where
+            nothing is said.
+        readings: the account of each file; None for repertoires that came from elsewhere.
+        problems: repertoires that were left out, and why.
+        notes: what else is to be known of the metadata.
+    """
+
+    locus: str
+    repertoires: tuple[Repertoire, ...]
+    metadata: pl.DataFrame
+    readings: tuple[Reading | None, ...]
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        sizes = {name: len(getattr(self, name)) for name in ("repertoires", "metadata", "readings")}
+        if len(set(sizes.values())) > 1:
+            raise ArgumentError(f"the parts of a dataset differ in length: {sizes}")
+
+    @classmethod
+    def from_metadata(
+        cls,
+        path: str | Path,
+        *,
+        id_column: str | None = None,
+        file_column: str | None = None,
+        outside: bool = False,
+        **how: Unpack[Options],
+    ) -> "RepertoireDataset":
+        """Read a cohort by its metadata: a table, an AIRR document, or a folder that has one.
+
+        A file that cannot be read, or has no receptors of the locus, is left out with a warning and
+        listed in `problems`.
+
+        Args:
+            path: of the metadata.
+            id_column: see `read_metadata`.
+            file_column: likewise.
+            outside: likewise.
+            **how: see `Options`.
+
+        Raises:
+            ArgumentError: the metadata is wrong (see `read_metadata`), no repertoire is left, or
+                the cohort has several loci and none was chosen.
+            FileError: a repertoire cannot be read or is empty, and `strict`.
+
+        Warns:
+            DataWarning: repertoires are left out, or several have the same content.
+        """
+        known = read_metadata(path, id_column=id_column, file_column=file_column, outside=outside)
+        return cls._gathered(known, **how)
+
+    @classmethod
+    def from_folder(
+        cls, folder: str | Path, *, outside: bool = False, **how: Unpack[Options]
+    ) -> "RepertoireDataset":
+        """Read all tables of a folder, in the order of their names; nothing is known of them.
+
+        Args:
+            folder: its path; if it has a `metadata.*`, that is read as by `from_metadata`.
+            outside: whether links may lead out of it.
+            **how: see `Options`.
+
+        Raises:
+            ArgumentError, FileError: as `from_metadata`.
+
+        Warns:
+            DataWarning: likewise.
+        """
+        if not Path(folder).is_dir():
+            raise ArgumentError(f"{folder} is no folder")
+        return cls.from_metadata(folder, outside=outside, **how)
+
+    @classmethod
+    def from_repertoires(
+        cls, repertoires: Iterable[Repertoire], metadata: pl.DataFrame | None = None
+    ) -> "RepertoireDataset":
+        """Repertoires that are there already.
+
+        Args:
+            repertoires: R of them, of one locus, none empty.
+            metadata: R rows; `repertoire_id` is the place if there is no such column.
+
+        Raises:
+            ArgumentError: the loci differ, a repertoire is empty, or ids are not unique.
+        """
+        repertoires = tuple(repertoires)
+        loci = {repertoire.locus for repertoire in repertoires}
+        if len(loci) != 1:
+            raise ArgumentError(
+                f"repertoires have {len(loci)} loci, {listed(loci)}; one is expected"
+            )
+        if empty := [i for i, repertoire in enumerate(repertoires) if not len(repertoire)]:
+            raise ArgumentError(f"{len(empty)} repertoires are empty, the first is {empty[0]}")
+        numbers = pl.Series("repertoire_id", range(len(repertoires)))
+        frame = pl.DataFrame() if metadata is None else metadata
+        if "repertoire_id" not in frame.columns:
+            frame = pl.DataFrame([numbers, *frame])
+        frame = frame.select("repertoire_id", pl.exclude("repertoire_id")).with_columns(
+            (~numeric() | pl.col("repertoire_id")).cast(pl.String)
+        )
+        if frame["repertoire_id"].is_null().any() or frame["repertoire_id"].is_duplicated().any():
+            raise ArgumentError("metadata has ids that are missing or not unique")
+        return cls(loci.pop(), repertoires, frame, (None,) * len(repertoires))
+
+    @classmethod
+    def _gathered(
+        cls,
+        known: Metadata,
+        *,
+        locus: str | None = None,
+        strict: bool = False,
+        **how: Unpack[GatherOptions],
+    ) -> "RepertoireDataset":
+        """The repertoires that can be used of those that metadata names."""
+        if locus is not None:
+            _check.choice("locus", locus, LOCI)
+        names = known.frame["repertoire_id"]
+        found = gather(known, **how)
+        _check_left_out(found, strict)
+        if locus is None:
+            locus = only_locus(loci(found))
+        found = [at_locus(name, one, locus) for name, one in zip(names, found, strict=True)]
+        _check_left_out(found, strict)
+        problems = tuple(one for one in found if isinstance(one, Problem))
+        readings = tuple(one for one in found if isinstance(one, Reading))
+        frame = known.frame.filter([isinstance(one, Reading) for one in found])
+        if problems:
+            warnings.warn(_left_out(found), DataWarning, stacklevel=3)
+        for same in copies(frame["repertoire_id"], readings):
+            warnings.warn(
+                f"{listed(same)} have the same content; a copy of what a model learned from makes "
+                f"its test look too good",
+                DataWarning,
+                stacklevel=3,
+            )
+        repertoires = tuple(reading.repertoires[locus] for reading in readings)
+        return cls(locus, repertoires, frame, readings, problems, known.notes)
+
+    def __len__(self) -> int:
+        return len(self.repertoires)
+
+    def __getitem__(self, place: int) -> Repertoire:
+        return self.repertoires[place]
+
+    def __iter__(self) -> Iterator[Repertoire]:
+        return iter(self.repertoires)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The names of the repertoires, each once."""
+        return tuple(self.metadata["repertoire_id"])
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of ids and receptors, in order; where the files lie makes no difference."""
+        state = hashlib.sha256(self.locus.encode())
+        for name, repertoire in zip(self.ids, self, strict=True):
+            state.update(repr((name, repertoire.v_genes, repertoire.j_genes)).encode())
+            for column in repertoire.arrays().values():
+                state.update(repr((column.dtype, len(column))).encode())
+                state.update(column.numpy().data)
+        return state.hexdigest()
+
+    def subset(self, rows: Rows) -> "RepertoireDataset":
+        """Some repertoires: their places, or True for those that are meant."""
+        kept = places(rows, len(self)).tolist()
+        return replace(
+            self,
+            repertoires=tuple(self.repertoires[i] for i in kept),
+            metadata=self.metadata[kept],
+            readings=tuple(self.readings[i] for i in kept),
+        )
+
+    def target(
+        self,
+        column: str,
+        kind: str | None = None,
+        positive: object = None,
+        classes: Sequence[str] | None = None,
+    ) -> Target:
+        """A column of the metadata as a target; see `Target.of`."""
+        if column not in self.metadata.columns:
+            raise ArgumentError(
+                f"the metadata has no column {column!r}, but {listed(self.metadata.columns, 30)}"
+            )
+        return Target.of(column, self.metadata[column], kind, positive, classes)
+
+    def summary(self) -> pl.DataFrame:
+        """What was read, kept, dropped and changed of each repertoire; see `table`."""
+        rows = zip(self.ids, self.readings, self, strict=True)
+        return table([account(name, reading, [own]) for name, reading, own in rows])
+
+
+def _check_left_out(found: Sequence[Outcome], strict: bool) -> None:
+    """Something is left; all, if strict."""
+    bad = [isinstance(one, Problem) for one in found]
+    if all(bad) or (strict and any(bad)):
+        raise FileError(_left_out(found))
+
+
+def _left_out(found: Sequence[Outcome]) -> str:
+    problems = [one for one in found if isinstance(one, Problem)]
+    more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+    return (
+        f"{len(problems)} of {len(found)} repertoires are left out: "
+        f"{'; '.join(map(str, problems[:SHOWN]))}{more}"
+    )

@@ -1,0 +1,132 @@
+"""`gather`: the files of a cohort, read side by side; one that is bad does not stop the others."""
+
+import os
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
+from typing import TypedDict, Unpack
+
+from tqdm import tqdm
+
+from hopfield import _check
+from hopfield.errors import FileError
+from hopfield.repertoire.files import visible
+from hopfield.repertoire.metadata import Metadata
+from hopfield.repertoire.reading import Reading, read
+
+WORKERS = 8  # at most: each holds the text of a file
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a repertoire is left out.
+
+    Attributes:
+        id: of the repertoire.
+        path: of its file; None if none was named.
+        message: what is wrong with it.
+    """
+
+    id: str
+    path: Path | None
+    message: str
+
+    def __str__(self) -> str:
+        file = "" if self.path is None else f" ({str(self.path)!r})"
+        return f"{self.id!r}{file}: {self.message}"
+
+
+Outcome = Reading | Problem
+
+
+class ReadOptions(TypedDict, total=False):
+    """How a file is read.
+
+    Attributes:
+        format: one of `FORMATS`; by default that of each file is detected.
+        cache: a folder that keeps what was read by the content of the files; what is in it stays
+            on disk until it is used.
+        longest: the most residues of a junction, 60 by default.
+    """
+
+    format: str | None
+    cache: str | Path | None
+    longest: int
+
+
+class GatherOptions(ReadOptions, total=False):
+    """How files are read.
+
+    Attributes:
+        progress: show a bar.
+        workers: how many files are read at a time; by default one for each core, up to 8.
+    """
+
+    progress: bool
+    workers: int | None
+
+
+def gather(
+    metadata: Metadata,
+    *,
+    progress: bool = False,
+    workers: int | None = None,
+    **how: Unpack[ReadOptions],
+) -> list[Outcome]:
+    """What was read of each repertoire, or why it was not.
+
+    Args:
+        metadata: which files.
+        progress: see `GatherOptions`.
+        workers: likewise.
+        **how: likewise.
+    """
+    if workers is None:
+        workers = min(os.cpu_count() or 1, WORKERS)
+    pool = ThreadPoolExecutor(_check.positive_int("workers", workers))
+    try:
+        found = pool.map(partial(_read, **how), metadata.frame["repertoire_id"], metadata.files)
+        return list(tqdm(found, "files", len(metadata.files), disable=not progress))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _read(name: str, path: Path | None, **how: Unpack[ReadOptions]) -> Outcome:
+    if path is None:
+        return Problem(name, path, "no file is named for it")
+    if not path.is_file():
+        return Problem(name, path, "there is no such file" + _alike(path))
+    try:
+        reading = read(path, **how)
+    except FileError as error:
+        return Problem(name, path, str(error).removeprefix(f"{path}: "))
+    except OSError as error:
+        return Problem(name, path, error.strerror or str(error))
+    if not reading.repertoires:
+        why = f"all of its rows are dropped: {counted(reading.dropped)}"
+        return Problem(name, path, why if reading.rows else "it has no rows below its header")
+    return reading
+
+
+def copies(names: Iterable[str], outcomes: Iterable[Outcome]) -> list[list[str]]:
+    """The ids of repertoires whose files have the same content."""
+    same: dict[str, list[str]] = {}
+    for name, outcome in zip(names, outcomes, strict=True):
+        if isinstance(outcome, Reading):
+            same.setdefault(outcome.digest, []).append(name)
+    return [own for own in same.values() if len(own) > 1]
+
+
+def counted(numbers: Mapping[str, int]) -> str:
+    """Numbers as a message tells them."""
+    return ", ".join(f"{name} {number:,}" for name, number in numbers.items())
+
+
+def _alike(path: Path) -> str:
+    """What lies there instead."""
+    there = [file.name for file in visible(path.parent)] if path.parent.is_dir() else []
+    like = get_close_matches(path.name, there, n=1, cutoff=0.8)
+    return f", but {like[0]!r} is there" if like else ""
