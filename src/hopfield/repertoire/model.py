@@ -127,32 +127,77 @@ class RepertoireNetwork(nn.Module):
         if beta is not None:
             self.pooling.hopfield.beta = beta
 
-    def forward(self, repertoires: Iterable[Repertoire]) -> Float[Tensor, "R outputs"]:
-        """The outputs for some repertoires, one after the other: no prediction sees another."""
-        pooled = torch.stack([self.pool(repertoire) for repertoire in repertoires])
-        return self.told(pooled)
+    def forward(
+        self, repertoires: Sequence[Repertoire], share: float | None = None
+    ) -> Float[Tensor, "R outputs"]:
+        """The outputs for some repertoires, one after the other: no prediction sees another.
+
+        Args:
+            repertoires: R of them, none empty.
+            share: take that share of the receptors of each, those with the largest association,
+                for all; by default all are taken.
+        """
+        return self.told(self.pool(repertoires, share))
 
     def told(self, pooled: Float[Tensor, "R pooled"]) -> Float[Tensor, "R outputs"]:
         """The outputs from what was pooled."""
         outputs: Tensor = self.head((pooled - self.mean) / self.scale)
         return outputs
 
-    def pool(self, repertoire: Repertoire) -> Float[Tensor, " pooled"]:
-        """Read-outs, then log-partitions less that of states that see no difference."""
-        merged = self.association(repertoire)
-        counts = repertoire.counts.to(self.mean)
-        level = (self.multiplicity * counts.log()).logsumexp(0)
-        answered = merged.log_partition.flatten() - level
-        return torch.cat([self.pooling.output(merged).flatten(), answered])
+    def pool(
+        self, repertoires: Sequence[Repertoire], share: float | None = None
+    ) -> Float[Tensor, "R pooled"]:
+        """Read-outs, then log-partitions less those of states that see no difference."""
+        tables = self.tables(repertoires)
+        rows = []
+        for repertoire in repertoires:
+            if share is not None:
+                repertoire = self.most_associated(repertoire, share, tables)
+            merged = self.associate(repertoire, tables)
+            level = (self.multiplicity * repertoire.counts.to(self.mean).log()).logsumexp(0)
+            answered = merged.log_partition.flatten() - level
+            rows.append(torch.cat([self.pooling.output(merged).flatten(), answered]))
+        return torch.stack(rows)
 
-    def association(self, repertoire: Repertoire, tables: Tables | None = None) -> Partial:
+    @torch.no_grad()
+    def most_associated(self, repertoire: Repertoire, share: float, tables: Tables) -> Repertoire:
+        """That share of the receptors, by the largest association with any state."""
+        largest = self.log_weights(repertoire, tables).amax(0).cpu()
+        kept = max(round(share * len(repertoire)), 1)
+        chosen = torch.zeros(len(repertoire), dtype=torch.bool)
+        chosen[largest.topk(kept).indices] = True
+        return repertoire.take(chosen)
+
+    @torch.no_grad()
+    def log_weights(
+        self, repertoire: Repertoire, tables: Tables | None = None
+    ) -> Float[Tensor, "states N"]:
+        """The logarithm of the association of each state with each receptor."""
+        tables = self.tables([repertoire]) if tables is None else tables
+        scores = torch.cat(
+            [
+                self.states() @ self.stored(repertoire, block, tables).mT
+                + self.bias(repertoire, block)
+                for block in repertoire.blocks(BLOCK)
+            ],
+            1,
+        )
+        return scores.log_softmax(1)
+
+    def states(self) -> Float[Tensor, "states width"]:
+        """The learned states, each times its β."""
+        a = self.architecture
+        weight = cast(nn.Linear, self.pooling.hopfield.space.maps["state"]).weight
+        by_head = weight.view(a.heads, a.width, a.queries).mT
+        beta = cast(Tensor, self.pooling.hopfield.beta)
+        return (beta[:, None, None] * by_head).reshape(a.states, a.width)
+
+    def associate(self, repertoire: Repertoire, tables: Tables) -> Partial:
         """What the states read out of all receptors; `(heads, queries, width)` and less.
 
         In blocks, none of which is kept for backward where there are several: first the
         log-partition of all, then each block again for its gradient.
         """
-        if tables is None:
-            tables = self.tables([repertoire])
         blocks = [*repertoire.blocks(BLOCK)]
         again = len(blocks) > 1 and torch.is_grad_enabled()
 

@@ -1,13 +1,13 @@
 """`Repertoire`: the distinct receptors of one sample at one locus."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 import torch
-from jaxtyping import Int, UInt8
+from jaxtyping import Bool, Int, UInt8
 from torch import Tensor
 
 from hopfield.errors import ShapeError
@@ -98,7 +98,7 @@ class Repertoire:
             .sort("length", *receptor)
             .collect()
         )
-        letters = np.frombuffer("".join(merged["junction_aa"]).encode(), np.uint8)
+        letters = np.frombuffer(merged["junction_aa"].str.join("").item().encode(), np.uint8)
         (v, v_genes), (j, j_genes) = (_coded(merged[name]) for name in receptor[1:])
         return cls(
             locus=locus,
@@ -152,6 +152,12 @@ class Repertoire:
             ]
             yield Block(slice(low, high), parts)
 
+    def take(self, kept: Bool[Tensor, " N"]) -> "Repertoire":
+        """The receptors for which `kept` is True."""
+        residues = self.residues[kept.repeat_interleave(self.lengths.long())]
+        columns = {name: getattr(self, name)[kept] for name in ("lengths", "v", "j", "counts")}
+        return replace(self, residues=residues, **columns)
+
     def arrays(self) -> dict[str, Tensor]:
         """The tensors by name, as a cache keeps them."""
         pairs = ((field.name, getattr(self, field.name)) for field in fields(self))
@@ -161,5 +167,5 @@ class Repertoire:
 def _coded(names: pl.Series) -> tuple[Tensor, tuple[str, ...]]:
     """Places among the distinct names, which are sorted, and these."""
     known = names.unique().sort()
-    places = known.search_sorted(names).cast(pl.Int16).to_numpy().copy()
+    places = names.cast(pl.Enum(known)).to_physical().cast(pl.Int16).to_numpy().copy()
     return torch.from_numpy(places), tuple(known)

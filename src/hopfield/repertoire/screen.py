@@ -1,12 +1,14 @@
 """The screen: which gapped k-mers go with a target, told from some repertoires alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, diags_array
+from scipy.stats import t as student
 
 from hopfield.errors import ArgumentError
+from hopfield.repertoire.kmers import FEATURES
 from hopfield.repertoire.targets import Target
 
 CANDIDATES = 1000  # that are looked at together
@@ -23,11 +25,24 @@ class Screen:
         features: `(k,)`, see `kmers.name`.
         t: `(k,)`, Student's t of the correlation of each with what those before it left over.
         rates: `(k,)`, how often each stands among 10 000 receptors, on average.
+        rows: how many repertoires it looked at.
     """
 
     features: Rows
     t: Floats
     rates: Floats
+    rows: int
+
+    def beyond_chance(self) -> "Screen":
+        """The first ones, while chance would hardly find a better one among all k-mers.
+
+        That is p < 0.05 / FEATURES each (Bonferroni); the first two at least.
+        """
+        limit = student.isf(0.05 / FEATURES / 2, max(self.rows - 2, 1))
+        some = max(int((self.t > limit).cumprod().sum()), 2)
+        return replace(
+            self, features=self.features[:some], t=self.t[:some], rates=self.rates[:some]
+        )
 
 
 def root_rates(counts: csr_array, receptors: NDArray[np.int64]) -> csr_array:
@@ -87,7 +102,7 @@ def screen(rates: csr_array, target: Target, rows: Rows, most: int = 32) -> Scre
         wanted = wanted - np.outer(direction, direction @ wanted)
     features = best[chosen]
     mean_rate = np.asarray((some[:, features] * some[:, features]).sum(0)) / n
-    return Screen(features, np.array(statistics), mean_rate)
+    return Screen(features, np.array(statistics), mean_rate, n)
 
 
 def _columns(target: Target, rows: Rows) -> Floats:
