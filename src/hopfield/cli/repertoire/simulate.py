@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     signal.add_argument("--clones", type=int, help="a set of so many public clones")
     parser.add_argument(
-        "--mismatches", type=int, default=0, help="residues in which copies of clones differ (0)"
+        "--mismatches", type=int, help="residues in which copies of clones may differ (0)"
     )
     parser.add_argument(
         "--witness",
@@ -87,10 +87,12 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _signal(options: argparse.Namespace) -> "str | Signal":
+    from hopfield import _check
     from hopfield.repertoire.simulation import Motif, Motifs, PublicClones
 
     if options.clones is not None:
-        return PublicClones(options.clones, options.mismatches)
+        return PublicClones(options.clones, options.mismatches or 0)
+    _check.unused(options.mismatches, "--mismatches", "there are no --clones")
     if options.pwm is not None:
         return Motifs(tuple(Motif.read(path) for path in options.pwm))
     motif: str = options.motif
@@ -98,10 +100,10 @@ def _signal(options: argparse.Namespace) -> "str | Signal":
 
 
 def _background(options: argparse.Namespace) -> "Background | Olga | None":
+    from hopfield import _check
     from hopfield.repertoire.simulation import Background, Olga
 
-    if options.olga is not None:
-        return Olga(options.olga)
     if options.background is not None:
         return Background.of(options.background, options.locus)
-    return None
+    _check.unused(options.locus, "--locus", "there is no --background that has several")
+    return None if options.olga is None else Olga(options.olga)

@@ -113,8 +113,8 @@ class Background:
             return cls.load(path)
         if path.is_dir() or is_document(path) or is_metadata(path):
             return cls.fit(RepertoireDataset.from_metadata(path, locus=locus).repertoires)
-        found = read(path).repertoires
-        return cls.fit(found.values() if locus is None else [found[locus]] * (locus in found))
+        found = read(path).repertoires.values()
+        return cls.fit(one for one in found if locus in (None, one.locus))
 
     @classmethod
     def load(cls, path: str | Path) -> "Background":

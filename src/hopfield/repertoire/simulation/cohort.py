@@ -3,6 +3,7 @@
 import math
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
+from numbers import Integral
 from typing import NamedTuple, TypedDict
 from zlib import crc32
 
@@ -91,12 +92,16 @@ class Cohort:
             _check.positive_int(name, getattr(self, name))
         if self.subjects is not None:
             _check.positive_int("subjects", self.subjects)
+        if not isinstance(self.seed, Integral) or self.seed < 0:
+            raise ArgumentError(f"seed is {self.seed!r}; a whole number of at least 0 is expected")
         _check.positive("witness", self.witness)
         if not self.depth_effect > -1:
             raise ArgumentError(f"depth_effect is {self.depth_effect!r}; above -1 is expected")
         for name in ("positive", "batch_bias"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ArgumentError(f"{name} is {getattr(self, name)!r}; a share is expected")
+        if self.batch_bias and self.batches == 1:
+            raise ArgumentError(f"batch_bias is {self.batch_bias!r}; it needs several batches")
         size = self._size(True)
         mean = self._mean_witnesses(size)
         if mean > size or not (self.poisson or round(mean)):

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import polars as pl
 
-from hopfield import _check
 from hopfield.repertoire.repertoire import Repertoire
 from hopfield.repertoire.simulation.background import SHIPPED, Background
 
@@ -14,7 +13,9 @@ def repertoires() -> list[Repertoire]:
 
     Whole is a junction of the 20 residues from its C to its F or W.
     """
-    folder = Path(_check.extra("pyimmunarch", "repertoire").__path__[0])
+    import pyimmunarch
+
+    folder = Path(pyimmunarch.__path__[0])
     rows = (
         pl.read_parquet(folder / "_data" / "immdata.parquet")
         .select(
