@@ -2,25 +2,24 @@
 
 import argparse
 import sys
+import warnings
 
-from hopfield.cli import demo
+from hopfield.cli import demo, repertoire
+from hopfield.cli.commands import add_commands
 from hopfield.errors import HopfieldError
 
-COMMANDS = {"demo": demo}
+COMMANDS = {"demo": demo, "repertoire": repertoire}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command: 0 if it went well, 1 with a message if it did not, 2 for bad usage."""
     parser = argparse.ArgumentParser(prog="hopfield", description="Modern Hopfield networks.")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for name, module in COMMANDS.items():
-        summary = (module.__doc__ or "").partition("\n")[0]
-        command = commands.add_parser(name, help=summary, description=summary)
-        module.add_arguments(command)
-        command.set_defaults(run=module.run)
+    add_commands(parser, COMMANDS)
     options = parser.parse_args(arguments)
     try:
-        options.run(options)
+        with warnings.catch_warnings():
+            warnings.showwarning = show  # type: ignore[assignment]
+            options.run(options)
     except (HopfieldError, OSError) as error:
         print(f"hopfield: {error}", file=sys.stderr)
         return 1
@@ -28,3 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
         print("hopfield: stopped", file=sys.stderr)
         return 130
     return 0
+
+
+def show(message: Warning | str, *_: object) -> None:
+    """A warning as users read it, without the line of code that gave it."""
+    print(f"hopfield: {message}", file=sys.stderr)

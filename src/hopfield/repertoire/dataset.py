@@ -6,34 +6,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import polars as pl
 from polars.selectors import numeric
 
 from hopfield import _check
 from hopfield.errors import ArgumentError, DataWarning, FileError
-from hopfield.repertoire.account import account, table
-from hopfield.repertoire.gather import GatherOptions, Outcome, Problem, copies, gather
+from hopfield.repertoire.account import Row, account, amount, table
+from hopfield.repertoire.columns import typed
+from hopfield.repertoire.gather import GatherOptions, Outcome, Problem, copies, gather, usable
 from hopfield.repertoire.locus import at_locus, loci, only_locus
 from hopfield.repertoire.metadata import Metadata, listed, read_metadata
-from hopfield.repertoire.reading import Reading
+from hopfield.repertoire.reading import Reading, from_anndata
 from hopfield.repertoire.repertoire import LOCI, Repertoire
-from hopfield.repertoire.targets import Rows, Target, places
+from hopfield.repertoire.targets import Rows, Target, places, target_in
 
 SHOWN = 3  # problems in a message
-
-
-class Options(GatherOptions, total=False):
-    """How a cohort is read.
-
-    Attributes:
-        locus: one of `LOCI`; may be left out where the cohort has one only.
-        strict: an error instead of a warning where a repertoire is left out.
-    """
-
-    locus: str | None
-    strict: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +61,9 @@ class RepertoireDataset:
         id_column: str | None = None,
         file_column: str | None = None,
         outside: bool = False,
-        **how: Unpack[Options],
+        locus: str | None = None,
+        strict: bool = False,
+        **how: Unpack[GatherOptions],
     ) -> "RepertoireDataset":
         """Read a cohort by its metadata: a table, an AIRR document, or a folder that has one.
 
@@ -84,7 +75,9 @@ class RepertoireDataset:
             id_column: see `read_metadata`.
             file_column: likewise.
             outside: likewise.
-            **how: see `Options`.
+            locus: one of `LOCI`; may be left out where the cohort has one only.
+            strict: an error instead of a warning where a repertoire is left out.
+            **how: see `GatherOptions`.
 
         Raises:
             ArgumentError: the metadata is wrong (see `read_metadata`), no repertoire is left, or
@@ -94,19 +87,29 @@ class RepertoireDataset:
         Warns:
             DataWarning: repertoires are left out, or several have the same content.
         """
+        if locus is not None:
+            _check.choice("locus", locus, LOCI)
         known = read_metadata(path, id_column=id_column, file_column=file_column, outside=outside)
-        return cls._gathered(known, **how)
+        return cls._of(known, gather(known, **how), locus, strict)
 
     @classmethod
     def from_folder(
-        cls, folder: str | Path, *, outside: bool = False, **how: Unpack[Options]
+        cls,
+        folder: str | Path,
+        *,
+        outside: bool = False,
+        locus: str | None = None,
+        strict: bool = False,
+        **how: Unpack[GatherOptions],
     ) -> "RepertoireDataset":
         """Read all tables of a folder, in the order of their names; nothing is known of them.
 
         Args:
             folder: its path; if it has a `metadata.*`, that is read as by `from_metadata`.
             outside: whether links may lead out of it.
-            **how: see `Options`.
+            locus: see `from_metadata`.
+            strict: likewise.
+            **how: see `GatherOptions`.
 
         Raises:
             ArgumentError, FileError: as `from_metadata`.
@@ -116,7 +119,7 @@ class RepertoireDataset:
         """
         if not Path(folder).is_dir():
             raise ArgumentError(f"{folder} is no folder")
-        return cls.from_metadata(folder, outside=outside, **how)
+        return cls.from_metadata(folder, outside=outside, locus=locus, strict=strict, **how)
 
     @classmethod
     def from_repertoires(
@@ -151,19 +154,37 @@ class RepertoireDataset:
         return cls(loci.pop(), repertoires, frame, (None,) * len(repertoires))
 
     @classmethod
-    def _gathered(
-        cls,
-        known: Metadata,
-        *,
-        locus: str | None = None,
-        strict: bool = False,
-        **how: Unpack[GatherOptions],
+    def from_anndata(
+        cls, adata: Any, sample: str, *, locus: str, longest: int = 60
     ) -> "RepertoireDataset":
-        """The repertoires that can be used of those that metadata names."""
-        if locus is not None:
-            _check.choice("locus", locus, LOCI)
+        """The receptors of single cells, as scirpy keeps them, by sample.
+
+        What `obs` says of all cells of a sample alike is known of the repertoire.
+
+        Args:
+            adata: an `AnnData` with receptors; see `hopfield.repertoire.reading.from_anndata`.
+            sample: the column of `obs` that names the sample of a cell.
+            locus: one of `LOCI`; cells have receptors of two.
+            longest: the most residues of a junction.
+
+        Raises:
+            ArgumentError: no sample has receptors of the locus, or `adata` none at all.
+
+        Warns:
+            DataWarning: samples are left out.
+        """
+        _check.choice("locus", locus, LOCI)
+        readings = from_anndata(adata, sample, longest=longest)
+        found = [usable(name, reading) for name, reading in readings.items()]
+        known = Metadata(_of_cells(adata.obs, sample, list(readings)), (None,) * len(readings), ())
+        return cls._of(known, found, locus, strict=False)
+
+    @classmethod
+    def _of(
+        cls, known: Metadata, found: Sequence[Outcome], locus: str | None, strict: bool
+    ) -> "RepertoireDataset":
+        """The repertoires that can be used of those that were found."""
         names = known.frame["repertoire_id"]
-        found = gather(known, **how)
         _check_left_out(found, strict)
         if locus is None:
             locus = only_locus(loci(found))
@@ -174,13 +195,8 @@ class RepertoireDataset:
         frame = known.frame.filter([isinstance(one, Reading) for one in found])
         if problems:
             warnings.warn(_left_out(found), DataWarning, stacklevel=3)
-        for same in copies(frame["repertoire_id"], readings):
-            warnings.warn(
-                f"{listed(same)} have the same content; a copy of what a model learned from makes "
-                f"its test look too good",
-                DataWarning,
-                stacklevel=3,
-            )
+        for message in copies(frame["repertoire_id"], readings):
+            warnings.warn(message, DataWarning, stacklevel=3)
         repertoires = tuple(reading.repertoires[locus] for reading in readings)
         return cls(locus, repertoires, frame, readings, problems, known.notes)
 
@@ -226,17 +242,28 @@ class RepertoireDataset:
         positive: object = None,
         classes: Sequence[str] | None = None,
     ) -> Target:
-        """A column of the metadata as a target; see `Target.of`."""
-        if column not in self.metadata.columns:
-            raise ArgumentError(
-                f"the metadata has no column {column!r}, but {listed(self.metadata.columns, 30)}"
-            )
-        return Target.of(column, self.metadata[column], kind, positive, classes)
+        """A column of the metadata as a target; see `target_in`."""
+        return target_in(self.metadata, column, kind, positive, classes)
 
     def summary(self) -> pl.DataFrame:
         """What was read, kept, dropped and changed of each repertoire; see `table`."""
-        rows = zip(self.ids, self.readings, self, strict=True)
-        return table([account(name, reading, [own]) for name, reading, own in rows])
+        rows: list[Row] = []
+        for name, reading, own in zip(self.ids, self.readings, self, strict=True):
+            alone: Row = {"repertoire_id": name, **amount([own])}
+            rows.append(alone if reading is None else account(name, reading))
+        return table(rows)
+
+
+def _of_cells(obs: Any, sample: str, names: list[str]) -> pl.DataFrame:
+    """What a table of cells says of samples: the columns that are the same in all cells of one."""
+    texts = {str(name): pl.Series(map(str, obs[name]), dtype=pl.String) for name in obs.columns}
+    cells = pl.DataFrame(texts).rename({sample: "repertoire_id"})
+    cells = cells.filter(pl.col("repertoire_id").is_in(names))
+    samples = cells.group_by("repertoire_id", maintain_order=True)
+    most = samples.n_unique().drop("repertoire_id").max()
+    alike = [name for name in most.columns if most[name][0] == 1]
+    first = samples.first().select("repertoire_id", *alike)
+    return first.with_columns(typed(first[name]) for name in alike)
 
 
 def _check_left_out(found: Sequence[Outcome], strict: bool) -> None:

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from hopfield import _check
 from hopfield.errors import FileError
 from hopfield.repertoire.files import visible
-from hopfield.repertoire.metadata import Metadata
+from hopfield.repertoire.metadata import Metadata, listed
 from hopfield.repertoire.reading import Reading, read
 
 WORKERS = 8  # at most: each holds the text of a file
@@ -105,19 +105,31 @@ def _read(name: str, path: Path | None, **how: Unpack[ReadOptions]) -> Outcome:
         return Problem(name, path, str(error).removeprefix(f"{path}: "))
     except OSError as error:
         return Problem(name, path, error.strerror or str(error))
+    return usable(name, reading)
+
+
+def usable(name: str, reading: Reading) -> Outcome:
+    """What was read, or a problem if it has no receptors."""
     if not reading.repertoires:
         why = f"all of its rows are dropped: {counted(reading.dropped)}"
-        return Problem(name, path, why if reading.rows else "it has no rows below its header")
+        return Problem(
+            name, reading.path, why if reading.rows else "it has no rows below its header"
+        )
     return reading
 
 
-def copies(names: Iterable[str], outcomes: Iterable[Outcome]) -> list[list[str]]:
-    """The ids of repertoires whose files have the same content."""
+def copies(names: Iterable[str], outcomes: Iterable[Outcome]) -> list[str]:
+    """What is to be said of repertoires whose files have the same content."""
     same: dict[str, list[str]] = {}
     for name, outcome in zip(names, outcomes, strict=True):
         if isinstance(outcome, Reading):
             same.setdefault(outcome.digest, []).append(name)
-    return [own for own in same.values() if len(own) > 1]
+    return [
+        f"{listed(own)} have the same content; a copy of what a model learned from makes its test "
+        f"look too good"
+        for own in same.values()
+        if len(own) > 1
+    ]
 
 
 def counted(numbers: Mapping[str, int]) -> str:

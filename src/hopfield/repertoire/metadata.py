@@ -8,10 +8,14 @@ from pathlib import Path
 
 import polars as pl
 
-from hopfield.errors import ArgumentError
+from hopfield.errors import ArgumentError, FileError
 from hopfield.repertoire.cells import cells
 from hopfield.repertoire.columns import FILE, ID, named, said, typed, unsaid
-from hopfield.repertoire.files import TABLES, is_metadata, is_table, stem, visible
+from hopfield.repertoire.files import PACKED, TABLES, is_metadata, is_table, stem, visible
+from hopfield.repertoire.reading.formats import choose
+from hopfield.repertoire.reading.lines import Delimited
+
+HEADER = 2**26  # bytes of an expanded file in which its header is looked for
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +44,7 @@ def read_metadata(
     """Read metadata: a table, an AIRR document (see `cells`), or what lies in a folder.
 
     A folder is read by its `metadata.*`; if it has none, each table in it is a repertoire of which
-    nothing is known, in the order of their names.
+    nothing is known, in the order of their names. So is one file of receptors.
 
     Args:
         path: of the file or folder.
@@ -57,6 +61,8 @@ def read_metadata(
     """
     path = Path(path)
     if not path.is_dir():
+        if is_repertoire(path):
+            return _of_names([path.name], path.parent, outside=True)
         return _of_cells(path, id_column, file_column, outside)
     found = [file for file in visible(path) if is_metadata(file)]
     if len(found) > 1:
@@ -69,17 +75,21 @@ def read_metadata(
     return _of_names([file.name for file in visible(path) if is_table(file)], path, outside)
 
 
-def of_file(path: str | Path) -> Metadata:
-    """One repertoire of which nothing is known."""
-    path = Path(path)
-    return _of_names([path.name], path.parent, outside=True)
-
-
 def listed(names: Iterable[str], most: int = 10) -> str:
     """Names as a message lists them: quoted, control characters escaped, not too many."""
     names = list(names)
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(map(repr, names[:most])) + more
+
+
+def is_repertoire(path: Path) -> bool:
+    """Whether a file has receptors, by its header; what is packed has."""
+    with path.open("rb") as file:
+        try:
+            choose(Delimited.open(file, HEADER).header, None)
+        except FileError:
+            return path.name.lower().endswith(PACKED)
+    return True
 
 
 def _of_cells(

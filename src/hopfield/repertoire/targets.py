@@ -115,6 +115,22 @@ class Target:
         return cls(name, "binary" if kind == "binary" else "multiclass", values, names)
 
 
+def target_in(
+    metadata: pl.DataFrame,
+    column: str,
+    kind: str | None = None,
+    positive: object = None,
+    classes: Sequence[str] | None = None,
+) -> Target:
+    """A column of the metadata, by its name, as a target; see `Target.of`."""
+    if column not in metadata.columns:
+        raise ArgumentError(
+            f"the metadata has no column {column!r}, but "
+            f"{', '.join(map(repr, metadata.columns[:30]))}"
+        )
+    return Target.of(column, metadata[column], kind, positive, classes)
+
+
 def places(rows: Rows, size: int) -> NDArray[np.int64]:
     """Places among `size`, given as such or as True and False."""
     given = np.asarray(rows)

@@ -1,0 +1,18 @@
+"""Commands as parsers: a module with `add_arguments` and `run`, or a package with `COMMANDS`."""
+
+import argparse
+from collections.abc import Mapping
+from types import ModuleType
+
+
+def add_commands(parser: argparse.ArgumentParser, modules: Mapping[str, ModuleType]) -> None:
+    """A command for each module, called by its name; its summary is the first line of its text."""
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, module in modules.items():
+        summary = (module.__doc__ or "").partition("\n")[0]
+        command = commands.add_parser(name, help=summary, description=summary)
+        if hasattr(module, "COMMANDS"):
+            add_commands(command, module.COMMANDS)
+        else:
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)

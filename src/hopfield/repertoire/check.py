@@ -1,0 +1,160 @@
+"""`check`: what would be read of a cohort, what dropped and changed, and why."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Unpack
+
+import polars as pl
+
+from hopfield import _check
+from hopfield.errors import ArgumentError
+from hopfield.repertoire.account import CHANGED, DROPPED, account, table
+from hopfield.repertoire.described import described
+from hopfield.repertoire.gather import GatherOptions, Problem, copies, counted, gather
+from hopfield.repertoire.locus import at_locus, loci, only_locus
+from hopfield.repertoire.metadata import read_metadata
+from hopfield.repertoire.reading import Reading
+from hopfield.repertoire.repertoire import LOCI
+from hopfield.repertoire.targets import target_in
+
+
+@dataclass(frozen=True, eq=False)
+class Check:
+    """What would be read of a cohort; printed, it is a report.
+
+    Attributes:
+        path: of the metadata, folder or file.
+        table: what became of each repertoire; see `table`.
+        loci: how many receptors there are of each.
+        usable: how many repertoires can be used.
+        columns: what the columns of the metadata hold: labels, subjects, batches.
+        notes: what else is to be known.
+        problems: what stands in the way; none if the whole cohort can be used as it is.
+    """
+
+    path: Path
+    table: pl.DataFrame
+    loci: dict[str, int]
+    usable: int
+    columns: dict[str, str]
+    notes: tuple[str, ...]
+    problems: tuple[str, ...]
+
+    def __str__(self) -> str:
+        total = f"{self.path}: {len(self.table)} repertoires, {self.usable} can be used"
+        sections = {
+            "Files": _files(self.table),
+            "Dropped": _reasons(self.table, DROPPED),
+            "Changed": _reasons(self.table, CHANGED),
+            "Receptors": [counted(self.loci)] if self.loci else [],
+            "Metadata": [f"{name}: {what}" for name, what in self.columns.items()],
+            "Notes": self.notes,
+            "Problems": self.problems,
+        }
+        told = [
+            "\n".join([title, *(f"  {printable(line)}" for line in lines)])
+            for title, lines in sections.items()
+            if lines
+        ]
+        return "\n\n".join([printable(total), *told])
+
+
+def check(
+    path: str | Path,
+    *,
+    labels: Sequence[str] = (),
+    locus: str | None = None,
+    id_column: str | None = None,
+    file_column: str | None = None,
+    outside: bool = False,
+    **how: Unpack[GatherOptions],
+) -> Check:
+    """Read a cohort and tell what became of every row, without raising for what is in the files.
+
+    Args:
+        path: of the metadata, a folder, or one file of receptors.
+        labels: columns that are to be labels.
+        locus: one of `LOCI`; may be left out where the cohort has one only.
+        id_column: see `read_metadata`.
+        file_column: likewise.
+        outside: likewise.
+        **how: see `GatherOptions`.
+
+    Raises:
+        ArgumentError: the metadata is wrong; see `read_metadata`.
+    """
+    if locus is not None:
+        _check.choice("locus", locus, LOCI)
+    known = read_metadata(path, id_column=id_column, file_column=file_column, outside=outside)
+    names = known.frame["repertoire_id"]
+    found = gather(known, **how)
+    present = loci(found)
+    problems: list[str] = []
+    if present and locus is None:
+        try:
+            locus = only_locus(present)
+        except ArgumentError as error:
+            problems.append(str(error))
+    if locus is not None:
+        found = [at_locus(name, one, locus) for name, one in zip(names, found, strict=True)]
+    used = [isinstance(one, Reading) for one in found]
+    frame = known.frame.filter(used)
+    problems += [str(one) for one in found if isinstance(one, Problem)]
+    problems += copies(names, found)
+    problems += [message for label in labels if (message := _no_label(frame, label))]
+    of_files = Counter(note for one in found if isinstance(one, Reading) for note in one.notes)
+    return Check(
+        path=Path(path),
+        table=table([account(name, one) for name, one in zip(names, found, strict=True)]),
+        loci=present,
+        usable=sum(used),
+        columns={column.name: described(column) for column in frame[:, 2:]},
+        notes=(*known.notes, *(f"{note} (in {n} files)" for note, n in of_files.items())),
+        problems=tuple(problems),
+    )
+
+
+def _no_label(frame: pl.DataFrame, column: str) -> str | None:
+    """Why a column is no label."""
+    try:
+        target_in(frame, column)
+    except ArgumentError as error:
+        return str(error)
+    return None
+
+
+def _files(frame: pl.DataFrame) -> list[str]:
+    """A line for each repertoire, and their sum."""
+    reasons = [name for name in frame.columns if name.startswith(DROPPED)]
+    numbers = frame.select(
+        "rows", pl.sum_horizontal(pl.lit(0), *reasons).alias("dropped"), "receptors", "count"
+    )
+    texts = frame.select("repertoire_id", "filename", "format")
+    total = pl.concat([pl.DataFrame({"repertoire_id": ["total"]}), numbers.sum()], how="horizontal")
+    whole = pl.concat([pl.concat([texts, numbers], how="horizontal"), total], how="diagonal")
+    columns = [_aligned(column) for column in whole]
+    return ["  ".join(cells).rstrip() for cells in zip(*columns, strict=True)]
+
+
+def _aligned(column: pl.Series) -> list[str]:
+    """Cells of one width, under their name."""
+    numeric = column.dtype.is_numeric()
+    texts = ["" if cell is None else f"{cell:,}" if numeric else printable(cell) for cell in column]
+    width = max(map(len, [column.name, *texts]))
+    return [cell.rjust(width) if numeric else cell.ljust(width) for cell in [column.name, *texts]]
+
+
+def _reasons(frame: pl.DataFrame, kind: str) -> list[str]:
+    """Of each reason how many rows, and in how many files."""
+    return [
+        f"{column.name.removeprefix(kind)}: {column.sum():,} rows in {(column > 0).sum():,} files"
+        for column in frame
+        if column.name.startswith(kind)
+    ]
+
+
+def printable(text: str) -> str:
+    """Text with its control characters escaped, if it has any."""
+    return text if text.isprintable() else repr(text)
