@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from hopfield.repertoire.targets import Rows
+from hopfield.repertoire.screen import Rows
 
 
 @contextmanager

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from hopfield.errors import ArgumentError
-from hopfield.repertoire.targets import Kind, Rows, Target
+from hopfield.repertoire.screen import Rows
+from hopfield.repertoire.targets import Kind, Target
 
 
 @dataclass(frozen=True)

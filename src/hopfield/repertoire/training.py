@@ -17,9 +17,8 @@ from hopfield.errors import ArgumentError
 from hopfield.repertoire import distributed
 from hopfield.repertoire.model import RepertoireNetwork
 from hopfield.repertoire.repertoire import Repertoire
-from hopfield.repertoire.screen import Screen
+from hopfield.repertoire.screen import Rows, Screen
 from hopfield.repertoire.seeding import own_features, seed_states
-from hopfield.repertoire.targets import Rows
 from hopfield.repertoire.tasks import Tasks
 
 STEEPEST = 1.0  # norm, to which gradients are cut
@@ -254,7 +253,7 @@ def _fit_head(
         loss = tasks.losses(outputs, values.to(outputs)).mean()
         loss = loss + START_PENALTY * weight.square().sum()
         loss.backward()
-        return float(loss)
+        return float(loss.detach())
 
     solver.step(closure)
     with torch.no_grad():
