@@ -79,12 +79,14 @@ def test_confounders_by_hand():
 
 
 def test_columns_of_the_metadata():
-    data = Data(THREE, age=["31", "40", ""], run=[1, 2, 2], batch=[None, None, None])
-    data.metadata = data.metadata.with_columns(pl.col("age").replace("", None))
-    found = Features(data, categories=("run", "batch", "plate")).confounders
+    data = Data(THREE, age=["31", "40", " NA"], run=[1, 2, 2], batch=[None, "", "unknown"])
+    found = Features(data, categories=("run", "batch")).confounders
     assert found["age"].tolist() == [[31, 0], [40, 0], [35.5, 1]]
     assert found["run"].tolist() == [[1, 0], [0, 1], [0, 1]]
-    assert "batch" not in found
+    assert "batch" not in found  # it says nothing
+    usual = Features(Data(THREE, Gender=["m", "f", "f"], run_id=[7, 7, 9])).confounders
+    assert usual["Gender"].tolist() == [[0, 1], [1, 0], [1, 0]]
+    assert usual["run_id"].tolist() == [[1, 0], [1, 0], [0, 1]]
     wrong = Data(THREE, age=["31", "forty", None])
     with pytest.raises(ArgumentError, match="column 'age' has 'forty', which is no number"):
         _ = Features(wrong).confounders

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from hopfield.errors import ArgumentError
 from hopfield.repertoire import clones, kmers, screen
+from hopfield.repertoire.columns import AGE, BATCH, SEX, named, said
 from hopfield.repertoire.repertoire import Repertoire
 
 Array = NDArray[np.float64]
@@ -41,8 +42,8 @@ class Features:
 
     Args:
         data: the repertoires.
-        quantities: columns of the metadata that are numbers, if present.
-        categories: columns of the metadata that are names, if present.
+        quantities: columns of the metadata that are numbers; by default that of the age.
+        categories: columns of the metadata that are names; by default those of sex and batch.
         progress: show a bar.
     """
 
@@ -50,13 +51,13 @@ class Features:
         self,
         data: Repertoires,
         *,
-        quantities: Sequence[str] = ("age",),
-        categories: Sequence[str] = ("sex", "batch"),
+        quantities: Sequence[str] | None = None,
+        categories: Sequence[str] | None = None,
         progress: bool = False,
     ) -> None:
         self._data = data
-        self._quantities = tuple(quantities)
-        self._categories = tuple(categories)
+        self._quantities = self._columns_for(AGE) if quantities is None else quantities
+        self._categories = self._columns_for(SEX, BATCH) if categories is None else categories
         self._progress = progress
 
     def __len__(self) -> int:
@@ -102,15 +103,17 @@ class Features:
             "J genes": _shares([summary.j for summary in summaries]),
             "lengths": _filled(np.array([summary.lengths for summary in summaries])),
         }
-        for name in self._present(self._quantities):
-            table[name] = _quantity(self._data.metadata[name])
-        for name in self._present(self._categories):
-            table[name] = _category(self._data.metadata[name])
+        for names, numbers in ((self._quantities, _quantity), (self._categories, _category)):
+            for name in names:
+                column = said(self._data.metadata[name])
+                if column.count():
+                    table[name] = numbers(column)
         return table
 
-    def _present(self, columns: Sequence[str]) -> list[str]:
-        metadata = self._data.metadata
-        return [name for name in columns if name in metadata and metadata[name].count()]
+    def _columns_for(self, *roles: tuple[str, ...]) -> list[str]:
+        """The columns of the metadata that have one of the usual names of each role."""
+        found = (named(self._data.metadata.columns, names) for names in roles)
+        return [name for name in found if name is not None]
 
     def _each(self, what: str) -> Iterator[Repertoire]:
         rows = tqdm(range(len(self)), desc=what, disable=not self._progress)
@@ -190,5 +193,5 @@ def _filled(columns: Array) -> Array:
 
 
 def _category(column: pl.Series) -> Array:
-    names = column.cast(pl.String)
-    return np.array([names.eq_missing(name).to_numpy() for name in names.unique().sort()]).T * 1.0
+    names = column.unique().sort()
+    return np.array([column.eq_missing(name).to_numpy() for name in names], np.float64).T

@@ -87,7 +87,7 @@ class BetaBinomial:
             start,
             method="Nelder-Mead",
             bounds=[np.log([0.5 / (total + 1), 0.5]), np.log([1, SHARPEST])],
-            options={"xatol": 1e-5, "fatol": 1e-7, "maxiter": 2000},
+            options={"xatol": 1e-3, "fatol": 1e-4, "maxiter": 1000},
         )
         return of(best.x)
 
