@@ -1,0 +1,181 @@
+"""Rows as they were written, made receptors: what is dropped, what is changed, and in how many."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import polars as pl
+
+from hopfield.repertoire.reading.formats import MARKS, Format
+from hopfield.repertoire.reading.genes import FIRST, anchor, gene, locus
+from hopfield.repertoire.repertoire import ALPHABET
+
+MISSING = ("", "None", "NA", "na", "<NA>", "NaN", "nan", "null", "NULL")
+YES = ("t", "true", "1", "1.0", "y", "yes", "in", "in-frame", "productive", "functional")
+RESIDUES = f"^[{ALPHABET}{ALPHABET.lower()}]+$"
+RARE, USUAL = 0.1, 0.9  # shares of rows that have anchors
+MOST = 2**40  # what is more is no count
+SHOWN = 5  # names in a note
+
+
+@dataclass(frozen=True)
+class Receptors:
+    """Receptors that are clean, and what was done to get them.
+
+    Attributes:
+        frame: `locus`, `junction_aa`, `v_call`, `j_call`, `duplicate_count`; rows are not merged.
+        dropped: reason -> rows.
+        changed: what was changed -> rows that are kept.
+        notes: what else is to be known.
+    """
+
+    frame: pl.DataFrame
+    dropped: dict[str, int]
+    changed: dict[str, int]
+    notes: tuple[str, ...]
+
+
+def clean(table: pl.DataFrame, form: Format, longest: int) -> Receptors:
+    """Make receptors of rows.
+
+    Args:
+        table: columns of text, with the names of the format.
+        form: what they mean.
+        longest: the most residues of a junction.
+    """
+    text = table.select(pl.all().str.strip_chars().replace(MISSING, None))
+    sequence = _first_filled(text, (*form.junction, *form.cdr3))
+    calls = {"V": _first_filled(text, form.v), "J": _first_filled(text, form.j)}
+    names = {s: _by_distinct(c, lambda d: d.str.extract(FIRST)) for s, c in calls.items()}
+    genes = {s: _mapped(name, partial(gene, s)).fill_null("") for s, name in names.items()}
+    loci = _loci(_first_filled(text, form.locus), names["V"], names["J"])
+    number = _first_filled(text, form.count).cast(pl.Float64, strict=False)
+    counted = (number.abs() < MOST).fill_null(False)
+    count = number.zip_with(counted, pl.Series([1.0]))
+    sound = sequence.str.contains(RESIDUES)
+    lower = sequence.str.contains("[a-z]")
+    junction = sequence.str.to_uppercase() if lower.any() else sequence
+    bare, notes = _form(junction.filter(sound), sequence.name in form.cdr3)
+    if bare:
+        junction = _with_anchors(junction, genes["J"], loci)
+    kept, dropped = _tell_apart(
+        {
+            **_unmarked(text),
+            "no sequence": sequence.is_null(),
+            "stop codon (*)": sequence.str.contains("*", literal=True),
+            "frame shift (_ or ~)": sequence.str.contains("[_~]"),
+            "unknown residue (X)": sequence.str.contains("[Xx]"),
+            "other than the 20 residues": ~sound,
+            f"longer than {longest} residues": junction.str.len_bytes() > longest,
+            "count of 0 or less": number <= 0,
+            "no locus": loci.is_null(),
+        }
+    )
+    changed = {
+        "white space": sequence.str.len_bytes() != table[sequence.name].str.len_bytes(),
+        "lower case": lower,
+        "anchors added": pl.repeat(bare, len(text), eager=True),
+        "count missing, taken as 1": ~counted,
+        "count rounded": count != count.round(),
+        "V gene missing or not known": genes["V"] == "",
+        "J gene missing or not known": genes["J"] == "",
+    }
+    frame = pl.DataFrame(
+        {
+            "locus": loci,
+            "junction_aa": junction,
+            "v_call": genes["V"],
+            "j_call": genes["J"],
+            "duplicate_count": count.round().clip(1).cast(pl.Int64),
+        }
+    )
+    for segment, call in calls.items():
+        notes += _not_known(segment, call.filter(kept & (genes[segment] == "")))
+    rows = {what: int((column & kept).sum()) for what, column in changed.items()}
+    return Receptors(frame.filter(kept), dropped, {w: n for w, n in rows.items() if n}, notes)
+
+
+def _first_filled(text: pl.DataFrame, names: Sequence[str]) -> pl.Series:
+    """The first of these columns that has a value; the first that is there if none has."""
+    there = [text[name] for name in names if name in text.columns]
+    filled = (column for column in there if column.null_count() < len(column))
+    nothing = pl.Series("", [None], pl.String).new_from_index(0, len(text))
+    return next(filled, there[0] if there else nothing)
+
+
+def _by_distinct(
+    column: pl.Series, function: Callable[[pl.Series], Iterable[str | None]]
+) -> pl.Series:
+    """A function of texts, of each that is distinct once."""
+    distinct = column.drop_nulls().unique()
+    values = pl.Series(function(distinct), dtype=pl.String)
+    return column.replace_strict(distinct, values, default=None, return_dtype=pl.String)
+
+
+def _mapped(column: pl.Series, function: Callable[[str], str | None]) -> pl.Series:
+    """A function of each text."""
+    return _by_distinct(column, lambda distinct: map(function, distinct))
+
+
+def _loci(chain: pl.Series, v: pl.Series, j: pl.Series) -> pl.Series:
+    """The locus of each row: of the chain, else of the V gene, else of the J gene."""
+    of_chain, of_v, of_j = (_mapped(column, locus) for column in (chain, v, j))
+    shared = (of_v == "TRA") & (of_j == "TRD")  # TRAV29/DV5 and its like serve both
+    return pl.select(pl.coalesce(of_chain, pl.when(shared).then(of_j), of_v, of_j)).to_series()
+
+
+def _form(sequences: pl.Series, named_cdr3: bool) -> tuple[bool, tuple[str, ...]]:
+    """Whether sequences lack their anchors, told by what they are, and what to say of it."""
+    rows, column = len(sequences), sequences.name
+    if rows == 0:
+        return False, ()
+    begin = sequences.str.starts_with("C")
+    anchored = int((begin & sequences.str.contains("[FW]$")).sum())
+    if anchored <= USUAL * rows if named_cdr3 else begin.sum() < RARE * rows:
+        return True, (
+            f"{column} has no anchors: C was put before, and F or W by the J gene behind it",
+        )
+    if named_cdr3:
+        return False, (f"{column} has the anchors of junctions, and is taken as it is",)
+    if anchored < USUAL * rows:
+        return False, (
+            f"{anchored} of {rows} sequences in {column} begin with C and end with F or W, as "
+            f"junctions do",
+        )
+    return False, ()
+
+
+def _with_anchors(cdr3: pl.Series, j_genes: pl.Series, loci: pl.Series) -> pl.Series:
+    """Junctions of sequences without anchors; the last is W in IGH where the J gene is missing."""
+    by_locus = pl.when(loci == "IGH").then(pl.lit("W")).otherwise(pl.lit("F"))
+    last = _mapped(j_genes, anchor)
+    return pl.select(pl.concat_str(pl.lit("C"), cdr3, pl.coalesce(last, by_locus))).to_series()
+
+
+def _unmarked(text: pl.DataFrame) -> dict[str, pl.Series]:
+    """Rows that a mark says are not to be used, by reason; an empty mark says nothing."""
+    said: dict[str, pl.Series] = {}
+    for name, reason in MARKS.items():
+        if name in text.columns:
+            no = ~text[name].str.to_lowercase().is_in(YES).fill_null(True)
+            said[reason] = said[reason] | no if reason in said else no
+    return said
+
+
+def _tell_apart(wrong: dict[str, pl.Series]) -> tuple[pl.Series, dict[str, int]]:
+    """Which rows are kept; how many are dropped for which reason, the first that holds."""
+    reasons = (pl.when(rows).then(pl.lit(reason)) for reason, rows in wrong.items())
+    reason = pl.select(pl.coalesce(*reasons)).to_series()
+    found = dict(reason.drop_nulls().value_counts().iter_rows())
+    return reason.is_null(), {reason: found[reason] for reason in wrong if reason in found}
+
+
+def _not_known(segment: str, calls: pl.Series) -> tuple[str, ...]:
+    """A note that names the most frequent of the gene calls that stand for no gene."""
+    found = calls.drop_nulls().alias("call").value_counts(name="rows")
+    if found.is_empty():
+        return ()
+    most = found.sort("rows", "call", descending=[True, False]).head(SHOWN)
+    shown = ", ".join(f"{call[:40]!r} ({rows} rows)" for call, rows in most.iter_rows())
+    others = f" and {len(found) - SHOWN} others" if len(found) > SHOWN else ""
+    return (f"{segment} genes not known, or several in one: {shown}{others}",)
