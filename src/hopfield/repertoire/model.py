@@ -16,7 +16,8 @@ from hopfield.reduction.partial import Partial, merge
 from hopfield.repertoire.embedding import JunctionEmbedding, Tables
 from hopfield.repertoire.repertoire import Block, Repertoire
 
-BLOCK = 65_536  # receptors that are embedded at once; larger repertoires are computed again
+BLOCK = 65_536  # receptors that are embedded at once
+KEPT = 2**21  # receptors of a batch, about half a kilobyte each; of more, blocks are computed again
 
 
 @dataclass(frozen=True)
@@ -149,11 +150,12 @@ class RepertoireNetwork(nn.Module):
     ) -> Float[Tensor, "R pooled"]:
         """Read-outs, then log-partitions less those of states that see no difference."""
         tables = self.tables(repertoires)
+        if share is not None:
+            repertoires = [self.most_associated(one, share, tables) for one in repertoires]
+        again = sum(map(len, repertoires)) > KEPT and torch.is_grad_enabled()
         rows = []
         for repertoire in repertoires:
-            if share is not None:
-                repertoire = self.most_associated(repertoire, share, tables)
-            merged = self.associate(repertoire, tables)
+            merged = self.associate(repertoire, tables, again)
             level = (self.multiplicity * repertoire.counts.to(self.mean).log()).logsumexp(0)
             answered = merged.log_partition.flatten() - level
             rows.append(torch.cat([self.pooling.output(merged).flatten(), answered]))
@@ -192,20 +194,20 @@ class RepertoireNetwork(nn.Module):
         beta = cast(Tensor, self.pooling.hopfield.beta)
         return (beta[:, None, None] * by_head).reshape(a.states, a.width)
 
-    def associate(self, repertoire: Repertoire, tables: Tables) -> Partial:
-        """What the states read out of all receptors; `(heads, queries, width)` and less.
+    def associate(self, repertoire: Repertoire, tables: Tables, again: bool = False) -> Partial:
+        """What the states read out of all receptors: `(heads, queries, width)` and its partition.
 
-        In blocks, none of which is kept for backward where there are several: first the
-        log-partition of all, then each block again for its gradient.
+        Args:
+            repertoire: what is stored.
+            tables: see `tables`.
+            again: keep no block for backward; first the log-partition of all, then each block is
+                computed again for its gradient. The result is the same.
         """
-        blocks = [*repertoire.blocks(BLOCK)]
-        again = len(blocks) > 1 and torch.is_grad_enabled()
 
         def parts() -> Iterable[Partial]:
-            for block in blocks:
+            for block in repertoire.blocks(BLOCK):
                 run = partial(self._part, repertoire, block, tables)
-                result = checkpoint(run, use_reentrant=False) if again else run()
-                yield Partial(*result)
+                yield Partial(*(checkpoint(run, use_reentrant=False) if again else run()))
 
         return merge(parts())
 
