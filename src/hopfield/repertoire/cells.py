@@ -83,7 +83,9 @@ def _text(path: Path) -> str:
         text = data.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise FileError(f"{path}, line {line} is not UTF-8 text; save it as that") from error
+        raise FileError(
+            f"{path}, line {line} is not UTF-8; save it as CSV or TSV in UTF-8"
+        ) from error
     if "\0" in text:
         raise FileError(f"{path} is not text; save it as CSV or TSV in UTF-8")
     return text

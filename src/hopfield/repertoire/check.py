@@ -11,6 +11,7 @@ import polars as pl
 from hopfield import _check
 from hopfield.errors import ArgumentError
 from hopfield.repertoire.account import CHANGED, DROPPED, account, table
+from hopfield.repertoire.columns import many
 from hopfield.repertoire.described import described
 from hopfield.repertoire.gather import GatherOptions, Problem, copies, counted, gather
 from hopfield.repertoire.locus import at_locus, loci, only_locus
@@ -43,13 +44,13 @@ class Check:
     problems: tuple[str, ...]
 
     def __str__(self) -> str:
-        total = f"{self.path}: {len(self.table)} repertoires, {self.usable} can be used"
+        total = f"{self.path}: {self.usable} of {len(self.table)} repertoires can be used"
         sections = {
             "Files": _files(self.table),
             "Dropped": _reasons(self.table, DROPPED),
             "Changed": _reasons(self.table, CHANGED),
             "Receptors": [counted(self.loci)] if self.loci else [],
-            "Metadata": [f"{name}: {what}" for name, what in self.columns.items()],
+            "Metadata": [f"{printable(name)}: {what}" for name, what in self.columns.items()],
             "Notes": self.notes,
             "Problems": self.problems,
         }
@@ -111,7 +112,7 @@ def check(
         loci=present,
         usable=sum(used),
         columns={column.name: described(column) for column in frame[:, 2:]},
-        notes=(*known.notes, *(f"{note} (in {n} files)" for note, n in of_files.items())),
+        notes=(*known.notes, *(f"{note} (in {many(n, 'file')})" for note, n in of_files.items())),
         problems=tuple(problems),
     )
 
@@ -129,7 +130,12 @@ def _files(frame: pl.DataFrame) -> list[str]:
     """A line for each repertoire, and their sum."""
     reasons = [name for name in frame.columns if name.startswith(DROPPED)]
     numbers = frame.select(
-        "rows", pl.sum_horizontal(pl.lit(0), *reasons).alias("dropped"), "receptors", "count"
+        "rows",
+        pl.when(pl.col("rows").is_not_null())
+        .then(pl.sum_horizontal(pl.lit(0), *reasons))
+        .alias("dropped"),
+        "receptors",
+        "count",
     )
     texts = frame.select("repertoire_id", "filename", "format")
     total = pl.concat([pl.DataFrame({"repertoire_id": ["total"]}), numbers.sum()], how="horizontal")
@@ -149,7 +155,8 @@ def _aligned(column: pl.Series) -> list[str]:
 def _reasons(frame: pl.DataFrame, kind: str) -> list[str]:
     """Of each reason how many rows, and in how many files."""
     return [
-        f"{column.name.removeprefix(kind)}: {column.sum():,} rows in {(column > 0).sum():,} files"
+        f"{column.name.removeprefix(kind)}: {many(int(column.sum()), 'row')} in "
+        f"{many(int((column > 0).sum()), 'file')}"
         for column in frame
         if column.name.startswith(kind)
     ]

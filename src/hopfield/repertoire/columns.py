@@ -40,7 +40,12 @@ def unsaid(column: pl.Series) -> Iterator[str]:
     """A note for each word of a column of text that says nothing."""
     words = column.str.strip_chars().filter(said(column).is_null()).drop_nulls()
     for word, count in Counter(words.filter(words != "")).items():
-        yield f"column {column.name!r}: {word!r} is taken for an empty cell, in {count} rows"
+        yield f"column {column.name!r}: {word!r} is taken for an empty cell, in {many(count, 'row')}"
+
+
+def many(number: int, word: str) -> str:
+    """A number of things, in words."""
+    return f"{number:,} {word}" + "s" * (number != 1)
 
 
 def typed(column: pl.Series) -> pl.Series:

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from hopfield.errors import ArgumentError
-from hopfield.repertoire.columns import BATCH, SUBJECT, named, said
+from hopfield.repertoire.columns import BATCH, SUBJECT, many, named, said
 from hopfield.repertoire.targets import Target
 
 SHOWN = 8  # classes in a line
@@ -27,7 +27,7 @@ def _what(column: pl.Series, values: pl.Series) -> str:
         return f"{values[0]!r} only"
     if named([column.name], SUBJECT):
         several = (values.value_counts()["count"] > 1).sum()
-        return f"{distinct} subjects, {several} of them with several repertoires"
+        return f"{many(distinct, 'subject')}, {several} of them with several repertoires"
     if named([column.name], BATCH):
         counts = values.value_counts(sort=True).iter_rows()
         return f"{distinct} batches, {_shown(counts)}"

@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import TypedDict, Unpack
@@ -13,7 +12,7 @@ from tqdm import tqdm
 
 from hopfield import _check
 from hopfield.errors import FileError
-from hopfield.repertoire.files import visible
+from hopfield.repertoire.files import stem, visible
 from hopfield.repertoire.metadata import Metadata, listed
 from hopfield.repertoire.reading import Reading, read
 
@@ -96,9 +95,9 @@ def gather(
 
 def _read(name: str, path: Path | None, **how: Unpack[ReadOptions]) -> Outcome:
     if path is None:
-        return Problem(name, path, "no file is named for it")
+        return Problem(name, path, "no file is named for it, or called like it")
     if not path.is_file():
-        return Problem(name, path, "there is no such file" + _alike(path))
+        return Problem(name, path, "it is no file" if path.exists() else _no_file(path))
     try:
         reading = read(path, **how)
     except FileError as error:
@@ -125,8 +124,8 @@ def copies(names: Iterable[str], outcomes: Iterable[Outcome]) -> list[str]:
         if isinstance(outcome, Reading):
             same.setdefault(outcome.digest, []).append(name)
     return [
-        f"{listed(own)} have the same content; a copy of what a model learned from makes its test "
-        f"look too good"
+        f"{listed(own)} have the same content; if a model learns from one and is tested on "
+        f"another, it looks too good"
         for own in same.values()
         if len(own) > 1
     ]
@@ -137,8 +136,8 @@ def counted(numbers: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {number:,}" for name, number in numbers.items())
 
 
-def _alike(path: Path) -> str:
-    """What lies there instead."""
+def _no_file(path: Path) -> str:
+    """That there is none, and which one is called alike, packed or not, in lower case or not."""
     there = [file.name for file in visible(path.parent)] if path.parent.is_dir() else []
-    like = get_close_matches(path.name, there, n=1, cutoff=0.8)
-    return f", but {like[0]!r} is there" if like else ""
+    alike = [name for name in there if stem(name).lower() == stem(path.name).lower()]
+    return "there is no such file" + (f", but {listed(alike)}" if alike else "")

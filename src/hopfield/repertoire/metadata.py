@@ -1,7 +1,7 @@
 """`Metadata`: which file holds which repertoire, and what is known of it."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -10,7 +10,7 @@ import polars as pl
 
 from hopfield.errors import ArgumentError, FileError
 from hopfield.repertoire.cells import cells
-from hopfield.repertoire.columns import FILE, ID, named, said, typed, unsaid
+from hopfield.repertoire.columns import FILE, ID, many, named, said, typed, unsaid
 from hopfield.repertoire.files import PACKED, TABLES, is_metadata, is_table, stem, visible
 from hopfield.repertoire.reading.formats import choose
 from hopfield.repertoire.reading.lines import Delimited
@@ -185,11 +185,20 @@ def _checked(
             f"{path}: {len(away)} files lie outside its folder, {listed(map(str, away), 3)}; "
             f"outside=True (--outside) allows it"
         )
-    return Metadata(frame, found, notes)
+    return Metadata(frame, found, (*notes, *_unnamed(found, path)))
 
 
 def _lies_in(root: str, file: Path) -> bool:
     return Path(os.path.realpath(file)).is_relative_to(root)
+
+
+def _unnamed(found: Iterable[Path | None], path: Path) -> Iterator[str]:
+    """A note on the tables beside the metadata at `path` that it does not name."""
+    if not path.is_dir():
+        named_files = {path, *found}
+        beside = (file for file in visible(path.parent) if file not in named_files)
+        if names := [file.name for file in beside if is_table(file)]:
+            yield f"{many(len(names), 'table')} in its folder without a row: {listed(names)}"
 
 
 def _check_ids(frame: pl.DataFrame, path: Path) -> None:
@@ -201,8 +210,9 @@ def _check_ids(frame: pl.DataFrame, path: Path) -> None:
         )
     repeated = ids.filter(ids.is_duplicated()).unique(maintain_order=True)
     if len(repeated):
+        way = "" if path.is_dir() else "; id_column (--id-column) may be the column of files"
         raise ArgumentError(
             f"{path}: ids are not unique, {listed(repeated)}; {repeated[0]!r} has the files "
-            f"{listed(files.filter(ids == repeated[0]))}; a repertoire is one file: join them, "
-            f"leave rows out, or give the column of files as id_column (--id-column) too"
+            f"{listed(files.filter(ids == repeated[0]))}; a repertoire is one file: join them, or "
+            f"leave all but one out{way}"
         )

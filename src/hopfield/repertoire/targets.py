@@ -177,11 +177,11 @@ def _ordered(name: str, distinct: list[str], kind: str, positive: object) -> lis
     for value in distinct:
         if (other := spellings.setdefault(value.lower(), value)) != value:
             raise ArgumentError(f"column {name!r} has {other!r} and {value!r}; write them alike")
+    if len(distinct) == 1:
+        raise ArgumentError(f"column {name!r} has one value, {distinct[0]!r}; a label needs two")
     if kind == "multiclass":
         if positive is not None:
             raise ArgumentError(f"column {name!r} has classes; positive={positive!r} needs two")
-        if len(distinct) < 2:
-            raise ArgumentError(f"column {name!r} has one class, {distinct[0]!r}; two are needed")
         return distinct
     if len(distinct) != 2:
         shown = ", ".join(map(repr, distinct[:5]))

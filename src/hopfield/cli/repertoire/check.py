@@ -28,4 +28,4 @@ def run(options: argparse.Namespace) -> None:
     if options.out is not None:
         write_table(found.table, options.out)
     if options.strict and found.problems:
-        raise FileError(f"{len(found.problems)} problems")
+        raise FileError(f"problems: {len(found.problems)}")
