@@ -42,16 +42,15 @@ def best_positions(
         for f in range(kernels):
             top[f] = -np.inf
         for p in range(length):
-            first, offset = tables[0, codes[p]], positions[p]
             for f in range(kernels):
-                score[f] = first[f] + offset[f]
-            for t in range(1, parts):
+                score[f] = positions[p, f]
+            for t in range(parts):
                 row = tables[t, codes[p + 3 * t]]
                 for f in range(kernels):
                     score[f] += row[f]
-            for f in range(kernels):
+            for f in range(kernels):  # not max(): this becomes vector instructions
                 at[f] = i32(p) if score[f] > top[f] else at[f]
-                top[f] = max(score[f], top[f])
+                top[f] = score[f] if score[f] > top[f] else top[f]
         for f in range(kernels):
             best[n, f] = top[f]
             where[n, f] = at[f]
@@ -62,17 +61,21 @@ def add_gradients(
     residues: NDArray[np.uint8],
     gradient: NDArray[np.float32],
     where: NDArray[np.uint8],
-    of_tables: NDArray[np.float32],
+    of_weight: NDArray[np.float32],
     of_positions: NDArray[np.float32],
 ) -> None:
-    """Add what each kernel's best position sends back to the rows that it was looked up in."""
+    """Add what each kernel's best position sends back to the residues that it saw there.
+
+    Reads residues (n, L), gradient and where (n, F); adds to of_weight (size, 21, F), which is
+    small enough for the first-level cache, and of_positions (L, F).
+    """
     junctions, length = residues.shape
-    parts, _, kernels = of_tables.shape
-    codes = np.empty(length + 3 * parts, i32)
+    size, _, kernels = of_weight.shape
+    seen = np.zeros(length + size - 1, np.uint8)
     for n in range(junctions):
-        _write_codes(residues[n], 3 * parts, codes)
+        seen[size // 2 : size // 2 + length] = residues[n]
         for f in range(kernels):
             g, p = gradient[n, f], where[n, f]
             of_positions[p, f] += g
-            for t in range(parts):
-                of_tables[t, codes[p + 3 * t], f] += g
+            for k in range(size):
+                of_weight[k, seen[p + k], f] += g

@@ -31,10 +31,12 @@ class Tables(NamedTuple):
     """A convolution as look-ups.
 
     Attributes:
+        weight: `(size, 21, F)`, what each residue adds at each place of a kernel; padding 0.
         residues: `(T, 21³, F)`, what three neighbours add, for each third of a kernel.
         positions: `(longest, longest, F)`, what the position adds and the bias, by length − 1.
     """
 
+    weight: Float[Tensor, "size symbols F"]
     residues: Float[Tensor, "T codes F"]
     positions: Float[Tensor, "longest longest F"]
 
@@ -72,13 +74,13 @@ class JunctionEmbedding(nn.Module):
 
     def tables(self, longest: int) -> Tables:
         """The convolution as look-ups, for junctions of up to `longest` residues."""
-        of_residue = pad(self.weight[:, : len(ALPHABET)], (0, 0, 1, 0)).permute(2, 1, 0)
-        one, two, three = of_residue.unflatten(0, (-1, 3)).unbind(1)  # each (T, 21, F)
+        weight = pad(self.weight[:, : len(ALPHABET)], (0, 0, 1, 0)).permute(2, 1, 0).contiguous()
+        one, two, three = weight.unflatten(0, (-1, 3)).unbind(1)  # each (T, 21, F)
         residues = one[:, :, None, None] + two[:, None, :, None] + three[:, None, None, :]
         channels = positions(longest).to(self.weight)
         of_position = self.weight[:, len(ALPHABET) :]
         added = conv1d(channels, of_position, self.bias, padding=self.kernel_size // 2)
-        return Tables(residues.flatten(1, 3), added.mT.contiguous())
+        return Tables(weight, residues.flatten(1, 3), added.mT.contiguous())
 
     def forward(
         self, groups: Sequence[UInt8[Tensor, "n length"]], tables: Tables | None = None
@@ -119,7 +121,9 @@ def highest_scores(
         and tables.residues.device.type == "cpu"
         and tables.residues.dtype == torch.float32
     ):
-        scores: Tensor = HighestScores.apply(tables.residues, tables.positions, rows)
+        scores: Tensor = HighestScores.apply(
+            tables.weight, tables.residues.detach(), tables.positions, rows
+        )
         return scores
     return looked_up(rows, tables)
 
@@ -146,46 +150,50 @@ class HighestScores(torch.autograd.Function):
     """`looked_up`, compiled; keeps the best positions, a byte each, for backward."""
 
     @staticmethod
-    def forward(ctx: Any, residues: Tensor, positions: Tensor, groups: list[Tensor]) -> Tensor:
-        """Tables as in `Tables`; groups of few rows each."""
+    def forward(
+        ctx: Any, weight: Tensor, residues: Tensor, positions: Tensor, groups: list[Tensor]
+    ) -> Tensor:
+        """What `Tables` holds, of which `residues` has no gradient; groups of few rows each."""
         count, kernels = sum(map(len, groups)), residues.shape[-1]
         best = residues.new_empty(count, kernels)
         where = torch.empty(count, kernels, dtype=torch.uint8)
-        ctx.groups, ctx.shapes = groups, (residues.shape, positions.shape)
+        ctx.groups, ctx.shapes = groups, (weight.shape, positions.shape)
         ctx.save_for_backward(where)
-        sizes = [len(group) for group in groups]
-        jobs = [*zip(groups, best.split(sizes), where.split(sizes), strict=True)] if groups else []
-        tables, added = residues.detach().numpy(), positions.detach().numpy()
+        tables, added = residues.numpy(), positions.detach().numpy()
 
-        def work(some: Iterable[tuple[Tensor, Tensor, Tensor]]) -> None:
+        def work(some: Iterable[tuple[Tensor, ...]]) -> None:
             for group, best, where in some:
                 length = group.shape[1]
                 arrays = group.numpy(), tables, added[length - 1, :length]
                 _compiled().best_positions(*arrays, best.numpy(), where.numpy())
 
-        _in_threads(work, jobs)
+        _in_threads(work, _jobs(groups, best, where))
         return best
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, Tensor, None]:
         """Each thread adds up by itself."""
         (where,) = ctx.saved_tensors
-        sizes = [len(group) for group in ctx.groups]
-        pieces = zip(
-            ctx.groups, gradient.contiguous().split(sizes), where.split(sizes), strict=True
-        )
 
-        def work(some: Iterable[tuple[Tensor, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-            of_residues, of_positions = (torch.zeros(shape) for shape in ctx.shapes)
-            into, added = of_residues.numpy(), of_positions.numpy()
+        def work(some: Iterable[tuple[Tensor, ...]]) -> tuple[Tensor, Tensor]:
+            of_weight, of_positions = (torch.zeros(shape) for shape in ctx.shapes)
+            into, added = of_weight.numpy(), of_positions.numpy()
             for group, back, where in some:
                 arrays = group.numpy(), back.numpy(), where.numpy()
                 _compiled().add_gradients(*arrays, into, added[group.shape[1] - 1])
-            return of_residues, of_positions
+            return of_weight, of_positions
 
-        sums = _in_threads(work, [*pieces] if ctx.groups else [])
-        of_residues, of_positions = (torch.stack(part).sum(0) for part in zip(*sums, strict=True))
-        return of_residues, of_positions, None
+        sums = _in_threads(work, _jobs(ctx.groups, gradient.contiguous(), where))
+        of_weight, of_positions = (torch.stack(part).sum(0) for part in zip(*sums, strict=True))
+        return of_weight, None, of_positions, None
+
+
+def _jobs(groups: list[Tensor], *columns: Tensor) -> list[tuple[Tensor, ...]]:
+    """Each group with its rows of the columns."""
+    if not groups:
+        return []
+    sizes = [len(group) for group in groups]
+    return [*zip(groups, *(column.split(sizes) for column in columns), strict=True)]
 
 
 def _in_threads(work: Any, jobs: list[Any]) -> list[Any]:
