@@ -130,20 +130,21 @@ def highest_scores(
 
 def looked_up(groups: Sequence[Tensor], tables: Tables) -> Tensor:
     """The same in PyTorch's operations: any device, any dtype."""
+    none = tables.residues.new_empty(0, tables.residues.shape[-1])
+    return torch.cat([none, *(all_scores(group, tables).amax(1) for group in groups)])
+
+
+def all_scores(residues: UInt8[Tensor, "n length"], tables: Tables) -> Float[Tensor, "n length F"]:
+    """The scores of each kernel at each position, before SELU."""
     parts, codes, kernels = tables.residues.shape
     flat = tables.residues.flatten(0, 1)
-    best = [flat.new_empty(0, kernels)]
-    for residues in groups:
-        count, length = residues.shape
-        half = 3 * parts // 2
-        padded = pad(residues.to(flat.device), (half, half)).int()
-        code = (padded[:, :-2] * SYMBOLS + padded[:, 1:-1]) * SYMBOLS + padded[:, 2:]
-        starts = [code[:, 3 * t : 3 * t + length] + t * codes for t in range(parts)]
-        scores = embedding_bag(torch.stack(starts, -1).view(-1, parts), flat, mode="sum")
-        best.append(
-            (scores.view(count, length, kernels) + tables.positions[length - 1, :length]).amax(1)
-        )
-    return torch.cat(best)
+    count, length = residues.shape
+    half = 3 * parts // 2
+    padded = pad(residues.to(flat.device), (half, half)).int()
+    code = (padded[:, :-2] * SYMBOLS + padded[:, 1:-1]) * SYMBOLS + padded[:, 2:]
+    starts = [code[:, 3 * t : 3 * t + length] + t * codes for t in range(parts)]
+    scores = embedding_bag(torch.stack(starts, -1).view(-1, parts), flat, mode="sum")
+    return scores.view(count, length, kernels) + tables.positions[length - 1, :length]
 
 
 class HighestScores(torch.autograd.Function):

@@ -156,10 +156,17 @@ class RepertoireNetwork(nn.Module):
         rows = []
         for repertoire in repertoires:
             merged = self.associate(repertoire, tables, again)
-            level = (self.multiplicity * repertoire.counts.to(self.mean).log()).logsumexp(0)
-            answered = merged.log_partition.flatten() - level
-            rows.append(torch.cat([self.pooling.output(merged).flatten(), answered]))
+            rows.append(self.joined(merged, self.level(repertoire)))
         return torch.stack(rows)
+
+    def level(self, repertoire: Repertoire) -> Float[Tensor, ""]:
+        """The log-partition of a state to which all receptors are alike, with score 0."""
+        return (self.multiplicity * repertoire.counts.to(self.mean).log()).logsumexp(0)
+
+    def joined(self, merged: Partial, level: Tensor) -> Float[Tensor, " pooled"]:
+        """What is pooled of one repertoire, from all that its states read out."""
+        answered = merged.log_partition.flatten() - level
+        return torch.cat([self.pooling.output(merged).flatten(), answered])
 
     @torch.no_grad()
     def most_associated(self, repertoire: Repertoire, share: float, tables: Tables) -> Repertoire:

@@ -36,10 +36,7 @@ def seed_states(network: RepertoireNetwork, screens: Sequence[Screen]) -> int:
         others are random.
     """
     a, junctions = network.architecture, network.junctions
-    found = [screen.beyond_chance() for screen in screens]
-    pairs = [zip(screen.features, screen.rates, strict=True) for screen in found]
-    turns = [pair for turn in zip_longest(*pairs) for pair in turn if pair is not None]
-    chosen = [*dict(turns).items()][: min(a.kernels, a.states)]
+    chosen = [*seeds(screens).items()][: min(a.kernels, a.states)]
     if not chosen:
         return 0
     span = float(selu(torch.tensor(MATCH)) - selu(torch.tensor(MATCH - 2 * MISS)))
@@ -57,6 +54,13 @@ def seed_states(network: RepertoireNetwork, screens: Sequence[Screen]) -> int:
     beta = states.view(a.heads, -1).norm(dim=1) / math.sqrt(a.queries)
     network.set_states(states / beta.repeat_interleave(a.queries)[:, None], beta)
     return len(chosen)
+
+
+def seeds(screens: Sequence[Screen]) -> dict[int, float]:
+    """The k-mers that chance does not explain and their rates; one for each kernel, in order."""
+    found = [screen.beyond_chance() for screen in screens]
+    pairs = [zip(screen.features, screen.rates, strict=True) for screen in found]
+    return dict(pair for turn in zip_longest(*pairs) for pair in turn if pair is not None)
 
 
 def own_features(network: RepertoireNetwork, seeded: int) -> Tensor:
