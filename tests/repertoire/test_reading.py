@@ -217,7 +217,9 @@ def test_every_kind_of_bad_row_is_counted(tmp_path):
     good = ["CASSF\tTRBV2\tTRBJ1-1\t1\tT\tT"] * 3
     bad = {
         "wrong number of fields": ["CASSF\tTRBV2", "CASSF\tTRBV2\tTRBJ1-1\t1\tT\tT\tmore"],
-        "unproductive": [f"CASSF\tTRBV2\tTRBJ1-1\t1\t{no}\tT" for no in ("F", "false", "0", "out")],
+        "unproductive": [
+            f"CASSF\tTRBV2\tTRBJ1-1\t1\t{no}\tT" for no in ("F", "false", "0", "None")
+        ],
         "not a cell": ["CASSF\tTRBV2\tTRBJ1-1\t1\tT\tFalse"],
         "no sequence": [f"{no}\tTRBV2\tTRBJ1-1\t1\tT\tT" for no in ("", "  ", "None", "na")],
         "stop codon (*)": ["CAS*F\tTRBV2\tTRBJ1-1\t1\tT\tT"],
@@ -239,7 +241,7 @@ def test_every_kind_of_bad_row_is_counted(tmp_path):
     assert accounted(reading)
 
 
-@pytest.mark.parametrize("yes", ["T", "TRUE", "true", "1", "yes", "productive", "In", ""])
+@pytest.mark.parametrize("yes", ["T", "TRUE", " true", "1", "yes", "productive", "In", "", "NA"])
 def test_spellings_of_productive(tmp_path, yes):
     header = "junction_aa\tv_call\tproductive"
     assert read(written(tmp_path, [f"CASSF\tTRBV2\t{yes}"], header=header)).dropped == {}
@@ -308,6 +310,16 @@ def test_junctions_are_taken_as_they_are(tmp_path):
     assert len(named_cdr3.notes) == 1
 
 
+def test_several_repertoires_in_one_file_are_not_pooled_in_silence(tmp_path):
+    header = "junction_aa\tv_call\trepertoire_id"
+    rows = [
+        f"CAS{x}F\tTRBV2\t{name}" for x, name in zip("ACDE", ["r1", "r2", "r1", ""], strict=True)
+    ]
+    (note,) = read(written(tmp_path, rows, header=header)).notes
+    assert "2 repertoires, told apart by repertoire_id" in note
+    assert read(written(tmp_path, rows[::2], header=header)).notes == ()
+
+
 def test_an_empty_column_of_junctions_gives_way_to_cdr3(tmp_path):
     header = "junction_aa\tcdr3_aa\tv_call\tj_call"
     reading = read(written(tmp_path, ["\tASS\tTRBV2\tTRBJ1-1"], header=header))
@@ -373,7 +385,7 @@ BROKEN = {
     "is text in UTF-16": "junction_aa\tv_call\n".encode("utf-16"),
     "old Macintoshes": b"junction_aa\tv_call\rCASSF\tTRBV2\r",
     "of no known format: it has 'a', 'b'": b"a\tb\n1\t2\n",
-    "has 'junction_aa'. adaptive-v1 has": b'"junction_aa\n1\n',
+    "has 'junction_aa'. airr has": b'"junction_aa\n1\n',
     "none of its 1 rows": HEADER + b"CASSF\n",
     "gzip stream is broken": gzip.compress(HEADER * 9)[:-9],
     "is broken": gzip.compress(HEADER * 9) + b"more",
@@ -422,6 +434,7 @@ def test_a_forced_format_and_arguments_that_are_wrong(tmp_path):
         read(tmp_path / "nothing.tsv")
     header = "junction_aa\tv_call\tj_call\ttemplates\tduplicate_count"
     both = written(tmp_path, ["CASSF\tTRBV2\tTRBJ1-1\t5\t7"], header=header)
+    assert read(both).format == "airr"
     assert receptors(read(both, format="airr")) == {("CASSF", "TRBV2", "TRBJ1-1"): 7}
     assert receptors(read(both, format="airr-ml")) == {("CASSF", "TRBV2", "TRBJ1-1"): 5}
 
@@ -439,7 +452,7 @@ ROWS = st.lists(
 
 
 @settings(
-    max_examples=60,
+    max_examples=25,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

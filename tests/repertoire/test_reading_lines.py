@@ -29,7 +29,7 @@ def by_python(line, separator):
 LINE = st.lists(st.sampled_from(["a", "b", "SEP", "SEP", '"', " ", "é"]), max_size=15).map("".join)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     rows=st.lists(LINE, max_size=12),
     newline=st.sampled_from(["\n", "\r\n"]),

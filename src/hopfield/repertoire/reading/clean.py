@@ -6,12 +6,13 @@ from functools import partial
 
 import polars as pl
 
-from hopfield.repertoire.reading.formats import MARKS, Format
+from hopfield.repertoire.reading.formats import MARKS, REPERTOIRES, Format
 from hopfield.repertoire.reading.genes import FIRST, anchor, gene, locus
 from hopfield.repertoire.repertoire import ALPHABET
 
 MISSING = ("", "None", "NA", "na", "<NA>", "NaN", "nan", "null", "NULL")
 YES = ("t", "true", "1", "1.0", "y", "yes", "in", "in-frame", "productive", "functional")
+NOTHING = ("", "na", "<na>", "nan", "null")  # but "None" of Cell Ranger is a contig cut short
 RESIDUES = f"^[{ALPHABET}{ALPHABET.lower()}]+$"
 RARE, USUAL = 0.1, 0.9  # shares of rows that have anchors
 MOST = 2**40  # what is more is no count
@@ -43,7 +44,7 @@ def clean(table: pl.DataFrame, form: Format, longest: int) -> Receptors:
         form: what they mean.
         longest: the most residues of a junction.
     """
-    text = table.select(pl.all().str.strip_chars().replace(MISSING, None))
+    text = table.select(pl.exclude(MARKS).str.strip_chars().replace(MISSING, None))
     sequence = _first_filled(text, (*form.junction, *form.cdr3))
     calls = {"V": _first_filled(text, form.v), "J": _first_filled(text, form.j)}
     names = {s: _by_distinct(c, lambda d: d.str.extract(FIRST)) for s, c in calls.items()}
@@ -60,7 +61,7 @@ def clean(table: pl.DataFrame, form: Format, longest: int) -> Receptors:
         junction = _with_anchors(junction, genes["J"], loci)
     kept, dropped = _tell_apart(
         {
-            **_unmarked(text),
+            **_unmarked(table),
             "no sequence": sequence.is_null(),
             "stop codon (*)": sequence.str.contains("*", literal=True),
             "frame shift (_ or ~)": sequence.str.contains("[_~]"),
@@ -89,6 +90,7 @@ def clean(table: pl.DataFrame, form: Format, longest: int) -> Receptors:
             "duplicate_count": count.round().clip(1).cast(pl.Int64),
         }
     )
+    notes += _several(text)
     for segment, call in calls.items():
         notes += _not_known(segment, call.filter(kept & (genes[segment] == "")))
     rows = {what: int((column & kept).sum()) for what, column in changed.items()}
@@ -152,14 +154,24 @@ def _with_anchors(cdr3: pl.Series, j_genes: pl.Series, loci: pl.Series) -> pl.Se
     return pl.select(pl.concat_str(pl.lit("C"), cdr3, pl.coalesce(last, by_locus))).to_series()
 
 
-def _unmarked(text: pl.DataFrame) -> dict[str, pl.Series]:
+def _several(text: pl.DataFrame) -> tuple[str, ...]:
+    """A note on a file that holds several repertoires."""
+    found = {name: text[name].drop_nulls().n_unique() for name in REPERTOIRES if name in text}
+    return tuple(
+        f"it holds {number} repertoires, told apart by {name}, which are read as one: split it"
+        for name, number in found.items()
+        if number > 1
+    )
+
+
+def _unmarked(table: pl.DataFrame) -> dict[str, pl.Series]:
     """Rows that a mark says are not to be used, by reason; an empty mark says nothing."""
-    said: dict[str, pl.Series] = {}
+    unmarked: dict[str, pl.Series] = {}
     for name, reason in MARKS.items():
-        if name in text.columns:
-            no = ~text[name].str.to_lowercase().is_in(YES).fill_null(True)
-            said[reason] = said[reason] | no if reason in said else no
-    return said
+        if name in table.columns:
+            no = ~table[name].str.strip_chars().str.to_lowercase().is_in((*YES, *NOTHING))
+            unmarked[reason] = unmarked[reason] | no if reason in unmarked else no
+    return unmarked
 
 
 def _tell_apart(wrong: dict[str, pl.Series]) -> tuple[pl.Series, dict[str, int]]:

@@ -28,21 +28,19 @@ class Format:
     locus: tuple[str, ...] = ()
 
     def columns(self) -> set[str]:
-        """Every column that is of use, in lower case."""
+        """All that are of use."""
         roles = (self.v, self.j, self.junction, self.cdr3, self.count, self.locus)
-        return {name for role in roles for name in role}.union(MARKS)
+        return {name for role in roles for name in role}.union(MARKS, REPERTOIRES)
 
     def readable(self, header: Collection[str]) -> bool:
         """Whether the header has a sequence, and something that tells the locus."""
-        sequence = {*self.junction, *self.cdr3}
-        return not sequence.isdisjoint(header) and not {*self.v, *self.j, *self.locus}.isdisjoint(
-            header
+        return _any((*self.junction, *self.cdr3), header) and _any(
+            (*self.v, *self.j, *self.locus), header
         )
 
     def complete(self, header: Collection[str]) -> bool:
-        """Whether the header has a column for every role that the format always has."""
-        roles = (self.v, self.j, self.junction, self.count)
-        return all(not set(role).isdisjoint(header) for role in roles)
+        """Whether the header has a junction, both genes and a count."""
+        return all(_any(role, header) for role in (self.v, self.j, self.junction, self.count))
 
 
 # Rows where one of these has a value that does not say yes are dropped, for the reason given.
@@ -55,6 +53,8 @@ MARKS = {
     "high_confidence": "low confidence",
 }
 
+REPERTOIRES = ("repertoire_id", "sample_name")  # what a row is of, where a file holds several
+
 AIRR = Format(  # Rearrangement Schema of the AIRR Community, version 1
     v=("v_call",),
     j=("j_call",),
@@ -65,6 +65,10 @@ AIRR = Format(  # Rearrangement Schema of the AIRR Community, version 1
 )
 
 FORMATS = {
+    "airr": AIRR,
+    "airr-ml": Format(  # the Adaptive Immune Profiling Challenge of 2025
+        v=("v_call",), j=("j_call",), junction=("junction_aa",), count=("templates",)
+    ),
     "adaptive-v1": Format(  # immunoSEQ
         v=("vmaxresolved", "vgenename"),
         j=("jmaxresolved", "jgenename"),
@@ -88,11 +92,11 @@ FORMATS = {
         locus=("topchains", "chains"),
     ),
     "vdjtools": Format(v=("v",), j=("j",), junction=("cdr3aa",), count=("count",)),
-    "airr-ml": Format(  # the Adaptive Immune Profiling Challenge of 2025
-        v=("v_call",), j=("j_call",), junction=("junction_aa",), count=("templates",)
-    ),
-    "airr": AIRR,
 }
+
+
+def _any(names: tuple[str, ...], header: Collection[str]) -> bool:
+    return any(name in header for name in names)
 
 
 def choose(header: Collection[str], name: str | None) -> str:

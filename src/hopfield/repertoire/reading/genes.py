@@ -3,8 +3,7 @@
 import re
 from functools import lru_cache
 
-import tidytcells
-
+from hopfield import _check
 from hopfield.repertoire.repertoire import LOCI
 
 # The first gene of a call, without allele and score: TRBV5-1 in "TRBV5-1*00(812),TRBV5-4*00(512)".
@@ -22,6 +21,7 @@ def gene(segment: str, name: str) -> str:
     or two genes (`TRBV12-3/12-4`).
     """
     name = name.upper().replace("_", "-")  # TCRBV20-OR09_02
+    tidytcells = _check.extra("tidytcells", "repertoire")
     genes = tidytcells.ig if name.startswith("IG") else tidytcells.tr
     known = genes.standardize(name, precision="gene", log_failures=False)
     if known is None or known[3] != segment:
@@ -45,4 +45,5 @@ def anchor(j_gene: str) -> str | None:
     """The conserved residue that ends a junction of this J gene: F or W, rarely C."""
     if not j_gene:
         return None
+    tidytcells = _check.extra("tidytcells", "repertoire")
     return tidytcells.junction.standardize("A", j_symbol=j_gene, log_failures=False)[-1]

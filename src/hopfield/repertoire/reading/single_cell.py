@@ -86,4 +86,4 @@ def _of_columns(obs: Any) -> pl.DataFrame:
 
 
 def _text(values: Iterable[object]) -> pl.Series:
-    return pl.Series([str(value) for value in values], dtype=pl.String)
+    return pl.Series([None if v is None else str(v) for v in values], dtype=pl.String)

@@ -4,7 +4,6 @@ import gzip
 from pathlib import Path
 
 import polars as pl
-from polars import selectors
 
 from hopfield.repertoire.reading.whole import written_whole
 
@@ -23,9 +22,7 @@ def write_table(frame: pl.DataFrame, path: str | Path) -> None:
     """
     path = Path(path)
     safe = frame.with_columns(
-        (selectors.string() | selectors.categorical() | selectors.enum())
-        .cast(pl.String)
-        .str.replace(FORMULA, "'$0")
+        pl.col(pl.String, pl.Categorical, pl.Enum).cast(pl.String).str.replace(FORMULA, "'$0")
     )
     safe.columns = pl.Series(frame.columns, dtype=pl.String).str.replace(FORMULA, "'$0").to_list()
     text = safe.write_csv(separator="\t").encode()
