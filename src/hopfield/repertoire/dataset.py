@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 import polars as pl
-from polars.selectors import numeric
+from polars.selectors import by_name, numeric
 
 from hopfield import _check
 from hopfield.errors import ArgumentError, DataWarning, FileError
@@ -48,11 +48,6 @@ class RepertoireDataset:
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def __post_init__(self) -> None:
-        sizes = {name: len(getattr(self, name)) for name in ("repertoires", "metadata", "readings")}
-        if len(set(sizes.values())) > 1:
-            raise ArgumentError(f"the parts of a dataset differ in length: {sizes}")
-
     @classmethod
     def from_metadata(
         cls,
@@ -87,8 +82,7 @@ class RepertoireDataset:
         Warns:
             DataWarning: repertoires are left out, or several have the same content.
         """
-        if locus is not None:
-            _check.choice("locus", locus, LOCI)
+        _check_locus(locus)
         known = read_metadata(path, id_column=id_column, file_column=file_column, outside=outside)
         return cls._of(known, gather(known, **how), locus, strict)
 
@@ -119,7 +113,9 @@ class RepertoireDataset:
         """
         if not Path(folder).is_dir():
             raise ArgumentError(f"{folder} is no folder")
-        return cls.from_metadata(folder, outside=outside, locus=locus, strict=strict, **how)
+        _check_locus(locus)
+        known = read_metadata(folder, outside=outside)
+        return cls._of(known, gather(known, **how), locus, strict)
 
     @classmethod
     def from_repertoires(
@@ -138,16 +134,20 @@ class RepertoireDataset:
         loci = {repertoire.locus for repertoire in repertoires}
         if len(loci) != 1:
             raise ArgumentError(
-                f"repertoires have {len(loci)} loci, {listed(loci)}; one is expected"
+                f"repertoires have {len(loci)} loci, {listed(sorted(loci))}; one is expected"
             )
         if empty := [i for i, repertoire in enumerate(repertoires) if not len(repertoire)]:
             raise ArgumentError(f"{len(empty)} repertoires are empty, the first is {empty[0]}")
-        numbers = pl.Series("repertoire_id", range(len(repertoires)))
-        frame = pl.DataFrame() if metadata is None else metadata
+        numbered = pl.DataFrame({"repertoire_id": range(len(repertoires))})
+        frame = numbered if metadata is None else metadata
+        if len(frame) != len(repertoires):
+            raise ArgumentError(
+                f"metadata has {len(frame)} rows for {len(repertoires)} repertoires"
+            )
         if "repertoire_id" not in frame.columns:
-            frame = pl.DataFrame([numbers, *frame])
+            frame = pl.concat([numbered, frame], how="horizontal")
         frame = frame.select("repertoire_id", pl.exclude("repertoire_id")).with_columns(
-            (~numeric() | pl.col("repertoire_id")).cast(pl.String)
+            (~numeric() | by_name("repertoire_id")).cast(pl.String)
         )
         if frame["repertoire_id"].is_null().any() or frame["repertoire_id"].is_duplicated().any():
             raise ArgumentError("metadata has ids that are missing or not unique")
@@ -173,7 +173,7 @@ class RepertoireDataset:
         Warns:
             DataWarning: samples are left out.
         """
-        _check.choice("locus", locus, LOCI)
+        _check_locus(locus)
         readings = from_anndata(adata, sample, longest=longest)
         found = [usable(name, reading) for name, reading in readings.items()]
         known = Metadata(_of_cells(adata.obs, sample, list(readings)), (None,) * len(readings), ())
@@ -183,7 +183,7 @@ class RepertoireDataset:
     def _of(
         cls, known: Metadata, found: Sequence[Outcome], locus: str | None, strict: bool
     ) -> "RepertoireDataset":
-        """The repertoires that can be used of those that were found."""
+        """The repertoires that can be used of those that were found; for the methods above."""
         names = known.frame["repertoire_id"]
         _check_left_out(found, strict)
         if locus is None:
@@ -264,6 +264,11 @@ def _of_cells(obs: Any, sample: str, names: list[str]) -> pl.DataFrame:
     alike = [name for name in most.columns if most[name][0] == 1]
     first = samples.first().select("repertoire_id", *alike)
     return first.with_columns(typed(first[name]) for name in alike)
+
+
+def _check_locus(locus: str | None) -> None:
+    if locus is not None:
+        _check.choice("locus", locus, LOCI)
 
 
 def _check_left_out(found: Sequence[Outcome], strict: bool) -> None:
