@@ -308,19 +308,20 @@ class Hopfield(nn.Module):
 
         `layer.output(hopfield.merge(layer.partial(state, part) for part in parts))` is `forward`
         over all parts, none of which need be in memory together. Takes the arguments of `forward`
-        without offsets.
+        without offsets and causality; there is no dropout.
 
         Returns:
             Read-out `(..., H, S, value_size)` and log-partition `(..., H, S)`.
 
         Raises:
-            ArgumentError: the layer moves its states, or has a bias pattern, for which all stored
-                patterns are needed at once.
+            ArgumentError: the layer moves its states or has a bias pattern, or bags or causality
+                are asked for: all stored patterns are needed at once.
         """
-        if self.steps != 1 or self.space.has_bias_pattern or seen.get("offsets") is not None:
+        whole = self.space.has_bias_pattern, seen.get("offsets") is not None, seen.get("is_causal")
+        if self.steps != 1 or any(whole):
             raise ArgumentError(
-                f"parts of the stored patterns merge for steps=1, without bias_pattern and "
-                f"offsets; steps is {self.steps}, bias_pattern {self.space.has_bias_pattern}"
+                f"parts of the stored patterns merge for steps=1, without bias_pattern, offsets "
+                f"and is_causal; steps is {self.steps}, bias_pattern {whole[0]}"
             )
         call = enter(self, state, stored, projection, **seen)
         with self._before_readout(call) as (network, last):

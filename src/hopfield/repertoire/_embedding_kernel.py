@@ -12,7 +12,7 @@ f32, i32 = np.float32, np.int32
 def _write_codes(residues: NDArray[np.uint8], size: int, codes: NDArray[np.int32]) -> None:
     """The 3-mers of a junction between `size // 2` places of padding at either end."""
     half, length = size // 2, len(residues)
-    first, second = i32(0), i32(0)
+    first, second = i32(0), i32(residues[0]) if half == 1 else i32(0)
     for place in range(length + size - 3):
         behind = place + 2 - half
         third = i32(residues[behind]) if 0 <= behind < length else i32(0)
@@ -40,7 +40,7 @@ def best_positions(
     for n in range(junctions):
         _write_codes(residues[n], 3 * parts, codes)
         for f in range(kernels):
-            top[f] = -np.inf
+            top[f], at[f] = -np.inf, 0
         for p in range(length):
             for f in range(kernels):
                 score[f] = positions[p, f]

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import conv1d, embedding_bag, pad
 
 from hopfield import _check
@@ -97,6 +98,7 @@ class JunctionEmbedding(nn.Module):
 
 
 @cache
+@torch.inference_mode(False)  # what is kept serves training too
 def positions(longest: int) -> Tensor:
     """The position channels of junctions of each length up to `longest`, `(longest, 3, longest)`.
 
@@ -115,7 +117,7 @@ def highest_scores(
     groups: Sequence[UInt8[Tensor, "n length"]], tables: Tables
 ) -> Float[Tensor, "N F"]:
     """The highest score of each kernel over the positions of each junction."""
-    rows = [part for group in groups for part in group.split(ROWS_AT_ONCE)]
+    rows = [part for group in groups for part in group.contiguous().split(ROWS_AT_ONCE)]
     if (
         INSTALLED
         and tables.residues.device.type == "cpu"
@@ -172,6 +174,7 @@ class HighestScores(torch.autograd.Function):
         return best
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, Tensor, None]:
         """Each thread adds up by itself."""
         (where,) = ctx.saved_tensors

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Int, UInt8
 from torch import Tensor
 
-from hopfield.errors import ShapeError
+from hopfield.errors import ArgumentError, ShapeError
 
 ALPHABET = "ACDEFGHIKLMNPQRSTVWY"  # the code of a residue is its place here + 1; 0 is padding
 LOCI = ("TRA", "TRB", "TRG", "TRD", "IGH", "IGK", "IGL")
@@ -88,6 +88,9 @@ class Repertoire:
         Args:
             locus: one of `LOCI`.
             frame: columns `junction_aa`, `v_call`, `j_call` (text, no nulls) and `duplicate_count`.
+
+        Raises:
+            ArgumentError: a junction has other letters, or is empty or too long.
         """
         receptor = ["junction_aa", "v_call", "j_call"]
         merged = (
@@ -98,11 +101,18 @@ class Repertoire:
             .sort("length", *receptor)
             .collect()
         )
+        _check_lengths(merged["length"])
         letters = np.frombuffer(merged["junction_aa"].str.join("").item().encode(), np.uint8)
+        residues = CODES[letters]
+        if not residues.all():
+            raise ArgumentError(
+                f"junctions have letters that are not of {ALPHABET}, the first is "
+                f"{chr(letters[residues.argmin()])!r}; leave these junctions out"
+            )
         (v, v_genes), (j, j_genes) = (_coded(merged[name]) for name in receptor[1:])
         return cls(
             locus=locus,
-            residues=torch.from_numpy(CODES[letters]),
+            residues=torch.from_numpy(residues),
             lengths=torch.from_numpy(merged["length"].to_numpy().astype(np.uint8)),
             v=v,
             j=j,
@@ -162,6 +172,15 @@ class Repertoire:
         """The tensors by name, as a cache keeps them."""
         pairs = ((field.name, getattr(self, field.name)) for field in fields(self))
         return {name: value for name, value in pairs if isinstance(value, Tensor)}
+
+
+def _check_lengths(lengths: pl.Series) -> None:
+    """Ascending lengths from 1 to `LONGEST`."""
+    if len(lengths) and not 1 <= lengths[0] <= lengths[-1] <= LONGEST:
+        raise ArgumentError(
+            f"junctions have {lengths[0]} to {lengths[-1]} residues; 1 to {LONGEST} are expected: "
+            f"leave those out that are empty or longer"
+        )
 
 
 def _coded(names: pl.Series) -> tuple[Tensor, tuple[str, ...]]:
