@@ -236,6 +236,24 @@ def test_what_is_kept_in_the_cache_is_the_same(folder, monkeypatch):
     assert_frame_equal(fresh.summary(), again.summary())
 
 
+def test_a_cache_that_cannot_be_is_no_fault_of_the_files(folder):
+    with pytest.raises(OSError, match=r"metadata\.csv"):
+        RepertoireDataset.from_metadata(folder / "metadata.csv", cache=folder / "metadata.csv")
+
+
+def test_a_file_that_may_not_be_opened_is_left_out(folder, monkeypatch):
+    def refused(path, **how):
+        if path.name == "a.tsv":
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path, **how)
+
+    monkeypatch.setattr(gathering, "read", refused)
+    data, _ = quiet(RepertoireDataset.from_metadata, folder / "metadata.csv")
+    assert [str(problem) for problem in data.problems] == [
+        f"'r1' ({str(folder / 'a.tsv')!r}): Permission denied"
+    ]
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_workers_change_nothing(folder, workers, capsys):
     data = RepertoireDataset.from_metadata(folder / "metadata.csv", workers=workers, progress=True)

@@ -147,6 +147,11 @@ def test_row_names_of_r_have_no_header(write):
     assert known.frame["column 1"].to_list() == [1, 2]
 
 
+def test_a_separator_that_ends_each_row_is_no_name_of_a_row(write):
+    known = read_metadata(write("file,dx\na.tsv,x,\nb.tsv,y, \n"))
+    assert rows(known) == [("a", "a.tsv", "x"), ("b", "b.tsv", "y")]
+
+
 REPERTOIRE = {
     "repertoire_id": "x",
     "study": {"study_id": "S1", "study_title": None},
@@ -316,6 +321,18 @@ def test_wrong_documents_are_one_clear_error(write, name):
     ending = "yaml" if name in ("no YAML", "aliases", "a tag") else "json"
     with pytest.raises(FileError, match=message):
         read_metadata(write(text, f"metadata.{ending}"))
+
+
+def test_what_is_too_large_is_no_metadata(write, monkeypatch):
+    monkeypatch.setattr("hopfield.repertoire.cells.LARGEST", len(ROWS) - 1)
+    with pytest.raises(FileError, match="that is no metadata"):
+        read_metadata(write(ROWS))
+
+
+def test_ages_in_months_are_no_ages(write):
+    subject = {"age_min": 7, "age_max": 7, "age_unit": {"id": "UO:35", "label": "month"}}
+    text = json.dumps({"Repertoire": [REPERTOIRE | {"subject": subject}]})
+    assert "age" not in read_metadata(write(text, "all.json")).frame.columns
 
 
 def test_what_is_not_there_is_said(tmp_path):

@@ -14,6 +14,8 @@ from hopfield import _check
 from hopfield.errors import FileError
 from hopfield.repertoire.files import is_document, is_table
 
+LARGEST = 2**28  # bytes of metadata
+
 # Fields of AIRR documents that get a short name; all others keep theirs, as in "sample.tissue".
 AIRR_NAMES = {
     "study.study_id": "study_id",
@@ -36,7 +38,7 @@ def cells(path: Path) -> pl.DataFrame:
     A document has a list `Repertoire` (AIRR Community, Repertoire Schema). Its fields become
     columns with dotted names, `subject.ethnicity`, those of `AIRR_NAMES` with short ones; of terms
     of an ontology the label is taken, several values are joined by "; ", and `age` is that of a
-    subject whose `age_min` and `age_max` are the same.
+    subject whose `age_min` and `age_max` are the same, in years.
 
     Raises:
         FileError: the file is not what it should be; the message says in which line.
@@ -57,10 +59,11 @@ def _table(path: Path) -> pl.DataFrame:
     if len(rows) < 2:
         raise FileError(f"{path} has no rows; a header and a row per repertoire are expected")
     header = rows.pop(0)[1]
-    if all(len(row) == len(header) + 1 for _, row in rows):  # R leaves the name of its rows out
+    one_more = all(len(row) == len(header) + 1 for _, row in rows)
+    if one_more and any(row[-1].strip() for _, row in rows):  # R leaves the name of its rows out
         header.insert(0, "")
     for line, row in rows:
-        if len(row) < len(header) or any(row[len(header) :]):
+        if len(row) < len(header) or "".join(row[len(header) :]).strip():
             raise FileError(
                 f"{path}, line {line} has {len(row)} cells, but the header has {len(header)}"
             )
@@ -77,6 +80,8 @@ def _table(path: Path) -> pl.DataFrame:
 
 
 def _text(path: Path) -> str:
+    if path.stat().st_size > LARGEST:
+        raise FileError(f"{path} has more than {LARGEST >> 20} MiB; that is no metadata")
     data = path.read_bytes()
     wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
@@ -134,8 +139,8 @@ def _fields(repertoire: dict[str, Any]) -> dict[str, list[str]]:
             texts = fields.setdefault(AIRR_NAMES.get(place, place), [])
             if text not in texts:
                 texts.append(text)
-    age = fields.get("subject.age_min")
-    if age and age == fields.get("subject.age_max"):
+    age, unit = fields.get("subject.age_min"), fields.get("subject.age_unit", ["year"])
+    if age and age == fields.get("subject.age_max") and unit == ["year"]:
         fields.setdefault("age", age)
     tables = [name for name in fields.get("filename", []) if is_table(name)]
     return fields | {"filename": tables or fields.get("filename", [])}

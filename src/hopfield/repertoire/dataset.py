@@ -60,13 +60,13 @@ class RepertoireDataset:
         strict: bool = False,
         **how: Unpack[GatherOptions],
     ) -> "RepertoireDataset":
-        """Read a cohort by its metadata: a table, an AIRR document, or a folder that has one.
+        """Read a cohort by its metadata, or what lies in a folder, or one file of receptors.
 
         A file that cannot be read, or has no receptors of the locus, is left out with a warning and
         listed in `problems`.
 
         Args:
-            path: of the metadata.
+            path: of the metadata, folder or file; see `read_metadata`.
             id_column: see `read_metadata`.
             file_column: likewise.
             outside: likewise.

@@ -82,6 +82,9 @@ def gather(
         progress: see `GatherOptions`.
         workers: likewise.
         **how: likewise.
+
+    Raises:
+        OSError: the cache cannot be written.
     """
     if workers is None:
         workers = min(os.cpu_count() or 1, WORKERS)
@@ -103,6 +106,8 @@ def _read(name: str, path: Path | None, **how: Unpack[ReadOptions]) -> Outcome:
     except FileError as error:
         return Problem(name, path, str(error).removeprefix(f"{path}: "))
     except OSError as error:
+        if error.filename is not None and Path(error.filename) != path:
+            raise  # the cache
         return Problem(name, path, error.strerror or str(error))
     return usable(name, reading)
 

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run `hopfield.repertoire.check` and print what it found."""
-    from hopfield.repertoire.check import check
+    from hopfield.repertoire.checking import check
     from hopfield.repertoire.reading import write_table
 
     found = check(options.path, labels=options.label, **cohort_options(options))

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from hopfield.errors import ArgumentError
-from hopfield.repertoire.check import check
+from hopfield.repertoire.checking import check
 
 HEADER = "junction_aa\tv_call\tj_call\tduplicate_count\n"
 BETA, ALPHA = "TRBV5-1\tTRBJ2-7", "TRAV1-2\tTRAJ33"
