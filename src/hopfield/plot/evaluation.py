@@ -26,8 +26,9 @@ def roc(curves: Mapping[str, tuple[Array, Array]], title: str) -> Any:
         drawn.step(
             *curve, where="post", color=colour, label=name, linewidth=2.4 - 0.9 * (number > 0)
         )
-    drawn.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
-    drawn.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9)
+    figure.set_size_inches(SIZE[0], SIZE[0] * 0.92)
+    drawn.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    drawn.legend(loc="lower right", fontsize=8)
     return figure
 
 

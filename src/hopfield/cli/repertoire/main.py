@@ -1,5 +1,5 @@
 """`hopfield repertoire COMMAND`: each command is a function of `hopfield.repertoire`."""
 
-from hopfield.cli.repertoire import check, simulate
+from hopfield.cli.repertoire import check, reproduce, simulate, train
 
-COMMANDS = {"simulate": simulate, "check": check}
+COMMANDS = {"simulate": simulate, "check": check, "train": train, "reproduce": reproduce}

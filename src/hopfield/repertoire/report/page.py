@@ -22,10 +22,8 @@ from hopfield.repertoire.targets import Target
 from hopfield.repertoire.validation import CHANCE, ENSEMBLE, FIGURE, Validation, interval
 from hopfield.report import Figure, Report, Section, Table
 
-WARNING = (
-    "FOR RESEARCH USE ONLY. Not a medical device; not for diagnosis, nor for any decision about a "
-    "patient."
-)
+USE = "For research use only"
+WARNING = "It is no medical device, and not for any decision about a patient."
 SHOWN = 50  # rows of a table of problems
 LIBRARIES = ("hopfield", "torch", "numpy", "scipy", "scikit-learn", "polars")
 
@@ -42,16 +40,17 @@ def page(report: RepertoireReport) -> Report:
             sections.append(_over_batches(one, over))
         sections.append(_seeds(report, one.target, seeded))
     sections += [_cohort(report), _data(report), _settings(report)]
+    shuffled = report.settings["shuffle_labels"] is not None
     return Report(
-        f"{names} from {study.data.locus} repertoires",
-        f"{WARNING} {len(study.data)} repertoires with a label, each told by models that had not "
-        f"seen it.",
+        f"{names} from {study.data.locus} repertoires. {USE}",
+        f"{USE}. {WARNING} {len(study.data)} repertoires with a label; what is told of each is "
+        f"told by models that had not seen it.{' LABELS ARE SHUFFLED.' * shuffled}",
         sections,
     )
 
 
 def _findings(report: RepertoireReport) -> Section:
-    sentences = list(report.plan.notes)
+    sentences: list[str] = []
     for one, over in zip(report.validations, report.batches, strict=True):
         sentences += one.findings()
         if over is not None:
@@ -60,7 +59,7 @@ def _findings(report: RepertoireReport) -> Section:
                 f"{FIGURE[one.target.kind]} {interval(over.headline(POOLING))}; in the folds "
                 f"{interval(one.headline(POOLING))}."
             )
-    return Section("What was found", sentences)
+    return Section("What was found", [*sentences, *report.plan.notes])
 
 
 def _comparison(one: Validation) -> Section:
@@ -129,7 +128,7 @@ def _row(one: Validation, model: str, found: FoldMetrics) -> list[object]:
     else:
         own = [interval(pooled.spearman), pooled.mae]
     compared = one.differences.get(model)
-    versus = ["", ""] if compared is None else [interval(compared.difference), f"{compared.p:.2g}"]
+    versus = ["", ""] if compared is None else [interval(compared.difference), _p(compared.p)]
     return [model, interval(pooled.headline), interval(found.mean), *own, *versus]
 
 
@@ -262,7 +261,7 @@ def _seeds(
     screen = report.classifier.screens_[place].beyond_chance()
     folds = Counter(kmer for name, own in seeded.items() if name != FINAL for kmer in own)
     rows = [
-        [kmers.name(kmer), f"{t:.1f}", rate, f"{folds[int(kmer)]} of {len(seeded) - 1}"]
+        [kmers.name(kmer), float(t), float(rate), f"{folds[int(kmer)]} of {len(seeded) - 1}"]
         for kmer, t, rate in zip(screen.features, screen.t, screen.rates, strict=True)
     ]
     return Section(
@@ -354,7 +353,7 @@ def _data(report: RepertoireReport) -> Section:
         if column.name.startswith(kind)
     ]
     read: list[list[object]] = [
-        ["rows", summary["rows"].sum(), summary["rows"].count()],
+        ["rows read", summary["rows"].sum(), summary["rows"].count()],
         ["distinct receptors kept", summary["receptors"].sum(), len(summary)],
     ]
     tables = [Table(["what", "rows", "files"], [*read, *rows], "What became of all rows.")]
@@ -412,6 +411,10 @@ def _settings(report: RepertoireReport) -> Section:
             ),
         ],
     )
+
+
+def _p(value: float) -> str:
+    return f"{value:.4f}" if value >= 1e-4 else "< 0.0001"
 
 
 def _or_least(value: float) -> float:
