@@ -40,7 +40,8 @@ def unsaid(column: pl.Series) -> Iterator[str]:
     """A note for each word of a column of text that says nothing."""
     words = column.str.strip_chars().filter(said(column).is_null()).drop_nulls()
     for word, count in Counter(words.filter(words != "")).items():
-        yield f"column {column.name!r}: {word!r} is taken for an empty cell, in {many(count, 'row')}"
+        where = many(count, "row")
+        yield f"column {column.name!r}: {word!r} is taken for an empty cell, in {where}"
 
 
 def many(number: int, word: str) -> str:
