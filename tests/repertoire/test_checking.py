@@ -65,7 +65,7 @@ def test_labels_subjects_and_batches_are_told(folder):
     found = check(folder / "metadata.tsv")
     assert section(found, "Metadata") == [
         "dx: two classes, 'HC' 1, 'MS' 2; 'MS' is the positive one; 1 without",
-        "age: 3 classes, '30' 1, '41.5' 1, '50' 1; 1 without",
+        "age: a quantity from 30 to 50, median 41.5; 1 without",
         "stage: 3 classes, '1' 1, '2' 1, '3' 2",
         "donor: 2 subjects, 1 of them with several repertoires; 1 without",
         "run: 2 batches, '01' 3, '02' 1",

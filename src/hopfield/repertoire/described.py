@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from hopfield.errors import ArgumentError
-from hopfield.repertoire.columns import BATCH, SUBJECT, many, named, said
+from hopfield.repertoire.columns import AGE, BATCH, SUBJECT, many, named, said
 from hopfield.repertoire.targets import Target
 
 SHOWN = 8  # classes in a line
@@ -32,7 +32,8 @@ def _what(column: pl.Series, values: pl.Series) -> str:
         counts = values.value_counts(sort=True).iter_rows()
         return f"{distinct} batches, {_shown(counts)}"
     try:
-        target = Target.of(column.name, column)
+        kind = "regression" if named([column.name], AGE) else None
+        target = Target.of(column.name, column, kind)
     except ArgumentError as error:
         return f"no label ({error})"
     if target.kind == "regression":
