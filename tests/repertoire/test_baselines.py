@@ -20,7 +20,8 @@ from hopfield.repertoire.baselines import (
 )
 from hopfield.repertoire.baselines import PublicClones as CloneTest
 from hopfield.repertoire.baselines.minmax_svm import calibrated
-from hopfield.repertoire.baselines.public_clones import BetaBinomial, fisher
+from hopfield.repertoire.baselines.public_clones import BetaBinomial
+from hopfield.repertoire.clones import fisher
 from hopfield.repertoire.features import Features
 from hopfield.repertoire.simulation import PublicClones, simulated
 from hopfield.repertoire.targets import Target
@@ -212,8 +213,8 @@ def test_errors(kmer):
 def test_fisher_is_scipys(clones):
     features, label = clones
     positives, negatives = (TRAIN[label.values[TRAIN] == c] for c in (1, 0))
-    found = fisher(features.clones, positives, negatives)
-    dense = features.clones.toarray()
+    found = fisher(features.clones.presence, positives, negatives)
+    dense = features.clones.presence.toarray()
     for clone in np.argsort(found)[:: max(1, len(found) // 50)]:
         a, b = dense[positives, clone].sum(), dense[negatives, clone].sum()
         table = [[a, len(positives) - a], [b, len(negatives) - b]]
@@ -255,8 +256,8 @@ def test_clone_test_is_the_ratio_of_likelihoods(clones):
     features, label = clones
     model = CloneTest().fit(features, TRAIN, label)
     values = label.values[TRAIN]
-    p = fisher(features.clones, TRAIN[values == 1], TRAIN[values == 0])
-    presence, among = features.clones.toarray(), features.receptors
+    p = fisher(features.clones.presence, TRAIN[values == 1], TRAIN[values == 0])
+    presence, among = features.clones.presence.toarray(), features.receptors
     candidates = []
     for threshold in CloneTest.grid:
         found = presence[:, p <= threshold].sum(1, dtype=int)

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hopfield.repertoire.clones import keys, presence
+from hopfield.repertoire.clones import keys, public_clones
 from hopfield.repertoire.repertoire import ALPHABET, Repertoire
 
 
@@ -30,7 +30,7 @@ def drawn(seed, n=300):
 
 def test_presence_is_that_of_sets():
     sets = [drawn(seed) for seed in range(5)] + [set()]
-    found = presence(repertoire(*receptors) for receptors in sets).toarray()
+    found = public_clones(repertoire(*receptors) for receptors in sets).presence.toarray()
     public = [
         receptor
         for receptor in set().union(*sets)
@@ -54,9 +54,9 @@ def test_presence_is_that_of_sets():
 )
 def test_a_clone_is_junction_and_both_genes(other):
     one = repertoire(("CASSF", "TRBV1", "TRBJ1"))
-    assert presence([one, repertoire(other)]).shape == (2, 0)
+    assert public_clones([one, repertoire(other)]).presence.shape == (2, 0)
     again = repertoire(other, ("CASSF", "TRBV1", "TRBJ1"), ("CW", "TRBV0", "TRBJ0"))
-    assert presence([one, again, one]).toarray().tolist() == [[1], [1], [1]]
+    assert public_clones([one, again, one]).presence.toarray().tolist() == [[1], [1], [1]]
 
 
 def test_keys_do_not_depend_on_company():
@@ -67,5 +67,5 @@ def test_keys_do_not_depend_on_company():
 
 
 def test_nothing():
-    assert presence([]).shape == (0, 0)
-    assert presence([repertoire(), repertoire()]).shape == (2, 0)
+    assert public_clones([]).presence.shape == (0, 0)
+    assert public_clones([repertoire(), repertoire()]).presence.shape == (2, 0)

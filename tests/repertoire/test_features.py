@@ -101,5 +101,5 @@ def test_a_repertoire_does_not_depend_on_the_others():
 
 def test_public_clones_and_bars(capsys):
     features = Features(Data([THREE[1], *THREE[1:]]), progress=True)
-    assert features.clones.toarray().tolist() == [[1, 1, 1], [1, 1, 1], [0, 0, 0]]
+    assert features.clones.presence.toarray().tolist() == [[1, 1, 1], [1, 1, 1], [0, 0, 0]]
     assert "clones" in capsys.readouterr().err

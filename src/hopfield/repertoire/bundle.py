@@ -1,14 +1,16 @@
 """A trained model on disk: tensors in safetensors, all else in JSON; nothing that can run."""
 
+import hashlib
 import json
+import os
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from hopfield.errors import FileError
 from hopfield.repertoire import kmers
@@ -20,13 +22,15 @@ from hopfield.repertoire.tasks import Task, Tasks
 from hopfield.repertoire.training import History
 
 FORMAT = 1  # raised when older readers cannot read it any more
+DAMAGE = (AttributeError, KeyError, TypeError, ValueError, RuntimeError, OSError, SafetensorError)
 TENSORS, REST = "model.safetensors", "model.json"
 
 
 def save(classifier: RepertoireClassifier, folder: Path) -> Path:
     """Write `model.safetensors` and `model.json`, each whole or not at all; the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {k: v.cpu().contiguous() for k, v in classifier.network_.state_dict().items()}
+    state = classifier.network_.state_dict()
+    tensors = safetensors.torch.save({k: v.cpu().contiguous() for k, v in state.items()})
     history = classifier.history_
     described = {
         "format": FORMAT,
@@ -37,7 +41,8 @@ def save(classifier: RepertoireClassifier, folder: Path) -> Path:
         "locus": classifier.locus_,
         "architecture": asdict(classifier.network_.architecture),
         "tasks": [asdict(task) for task in classifier.tasks_.tasks],
-        "settings": classifier.get_params(),
+        "tensors": hashlib.sha256(tensors).hexdigest(),
+        "settings": classifier.get_params() | {"device": "auto"},
         "data": classifier.digest_,
         "screens": [
             {
@@ -48,30 +53,32 @@ def save(classifier: RepertoireClassifier, folder: Path) -> Path:
             }
             for one in classifier.screens_
         ],
+        "clones": classifier.clones_,
         "history": {
             "training": _numbers(history.training),
             "validation": _numbers(history.validation),
             "best": history.best,
         },
     }
-    for name in (TENSORS, REST):
-        beside = folder / f"{name}.part"
-        if name == TENSORS:
-            save_file(tensors, beside)
-        else:
-            beside.write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    text = json.dumps(described, indent=1, ensure_ascii=False) + "\n"
+    for name, content in ((TENSORS, tensors), (REST, text.encode())):
+        beside = folder / f"{name}.{os.getpid()}.part"  # several processes may write the same
+        beside.write_bytes(content)
         beside.replace(folder / name)
     return folder
 
 
 def load(folder: Path) -> RepertoireClassifier:
-    """The classifier that `save` wrote, on the device that its settings name.
+    """The classifier that `save` wrote, on a GPU where there is one.
 
     Raises:
         FileError: there is none, or it is damaged, or of a later version.
     """
     described = _described(folder)
     try:
+        tensors = (folder / TENSORS).read_bytes()
+        if hashlib.sha256(tensors).hexdigest() != described["tensors"]:
+            raise ValueError(f"{TENSORS} is not the one that {REST} was written with")
         screens = [
             Screen(
                 np.array([kmers.feature(name) for name in one["k-mers"]], np.int64),
@@ -83,17 +90,21 @@ def load(folder: Path) -> RepertoireClassifier:
         ]
         classifier = RepertoireClassifier(**described["settings"])
         network = RepertoireNetwork(Architecture(**_tuples(described["architecture"])))
-        network.load_state_dict(load_file(folder / TENSORS))
+        network.load_state_dict(safetensors.torch.load(tensors))
+        classifier._training()
         classifier.tasks_ = Tasks(tuple(Task(**_tuples(task)) for task in described["tasks"]))
+        if classifier.tasks_.outputs != network.architecture.outputs:
+            raise ValueError("the tasks are not those of the architecture")
         classifier.locus_ = {locus: locus for locus in LOCI}[described["locus"]]
         classifier.digest_ = described["data"]
         classifier.screens_ = tuple(screens)
+        classifier.clones_ = tuple(tuple(map(tuple, found)) for found in described["clones"])
         classifier.history_ = History(
             training=_floats(described["history"]["training"]),
             validation=_floats(described["history"]["validation"]),
             best=described["history"]["best"],
         )
-    except (KeyError, TypeError, ValueError, RuntimeError, OSError, SafetensorError) as error:
+    except DAMAGE as error:
         raise FileError(
             f"{folder} holds a model that cannot be read ({type(error).__name__}: {error}); it is "
             f"damaged, or was changed by hand"
@@ -106,7 +117,7 @@ def _described(folder: Path) -> dict[str, Any]:
     """What `model.json` says, if it is a model that this version can read."""
     try:
         described: Any = json.loads((folder / REST).read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise FileError(
             f"{folder} holds no model: {REST} cannot be read ({error}); give the folder that "
             f"`hopfield repertoire train` wrote, for example run/model"

@@ -1,6 +1,7 @@
 """`RepertoireClassifier`: Hopfield pooling over receptors, with scikit-learn's methods."""
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -15,10 +16,12 @@ from tqdm import tqdm
 from hopfield import _check
 from hopfield.errors import ArgumentError
 from hopfield.repertoire import distributed, kmers
+from hopfield.repertoire.clones import Clones, Receptor, beyond_chance, public_clones, receptor
 from hopfield.repertoire.folds import folds
 from hopfield.repertoire.model import Architecture, RepertoireNetwork
 from hopfield.repertoire.repertoire import Repertoire
 from hopfield.repertoire.screen import Rows, Screen, root_rates, screen
+from hopfield.repertoire.seeding import Seeds, seeds
 from hopfield.repertoire.targets import Target
 from hopfield.repertoire.tasks import Task, Tasks
 from hopfield.repertoire.training import Cohort, History, Training, train
@@ -62,6 +65,7 @@ class RepertoireClassifier(BaseEstimator):  # type: ignore[misc]
         tasks_: what its outputs mean.
         history_: losses by epoch.
         screens_: what the screen found for each target; none from a random start.
+        clones_: for each target the public clones that go with it beyond chance: junction, V and J.
         locus_: of the receptors.
         digest_: of the `RepertoireDataset` that was learned from, if it was one.
         classes_: of the first target, in the order of the columns of `predict_proba`.
@@ -113,6 +117,7 @@ class RepertoireClassifier(BaseEstimator):  # type: ignore[misc]
         *,
         groups: ArrayLike | None = None,
         rates: csr_array | None = None,
+        clones: Clones | None = None,
         checkpoint: str | Path | None = None,
         progress: bool = False,
     ) -> Self:
@@ -124,6 +129,7 @@ class RepertoireClassifier(BaseEstimator):  # type: ignore[misc]
             groups: `(R,)`, for example subjects: those of one group are not split between what is
                 learned from and what tells when to stop.
             rates: `(R, F)`, those of k-mers where they are known already; see `root_rates`.
+            clones: public ones, where they are known already; see `public_clones`.
             checkpoint: a file by which stopped training goes on.
             progress: show bars.
 
@@ -133,14 +139,19 @@ class RepertoireClassifier(BaseEstimator):  # type: ignore[misc]
         wanted = _targets(targets, len(repertoires))
         settings = self._training()
         locus = _one_locus(repertoires)
-        learning, validating = self._split(wanted[0], len(repertoires), groups)
+        learning, validating = self._split(wanted, groups)
         tasks = Tasks(tuple(Task.of(target, learning, self.balanced) for target in wanted))
         screens: tuple[Screen, ...] = ()
+        public: tuple[tuple[Receptor, ...], ...] = ()
         if settings.start == "screen":
             if rates is None:
                 rates = rates_of(repertoires, progress)
+            if clones is None:
+                clones = public_clones(tqdm(repertoires, "clones", disable=not progress))
             screens = tuple(screen(rates, one, learning, self.most_kmers) for one in wanted)
+            public = tuple(self._associated(repertoires, one, learning, clones) for one in wanted)
         network = self._network([repertoires[i] for i in learning], tasks.outputs)
+        start = seeds(network.architecture, screens, [*chain(*public)]) if screens else None
         values = torch.from_numpy(np.stack([target.values for target in wanted], 1))
         cohort = Cohort(repertoires, values, learning, validating)
         with torch.random.fork_rng(), distributed.processes():
@@ -150,11 +161,12 @@ class RepertoireClassifier(BaseEstimator):  # type: ignore[misc]
                 tasks,
                 cohort,
                 settings,
-                screens,
+                start,
                 checkpoint=None if checkpoint is None else Path(checkpoint),
                 progress=progress,
             )
-        self.network_, self.tasks_, self.screens_, self.locus_ = network, tasks, screens, locus
+        self.network_, self.tasks_, self.locus_ = network, tasks, locus
+        self.screens_, self.clones_ = screens, public
         self.digest_: str | None = getattr(repertoires, "digest", None)
         return self
 
@@ -162,6 +174,12 @@ class RepertoireClassifier(BaseEstimator):  # type: ignore[misc]
     def classes_(self) -> NDArray[np.str_]:
         """The classes of the first target."""
         return np.array(self._fitted().tasks[0].classes)
+
+    @property
+    def seeds_(self) -> Seeds:
+        """What the first kernels began with."""
+        self._fitted()
+        return seeds(self.network_.architecture, self.screens_, [*chain(*self.clones_)])
 
     def decision_function(
         self, repertoires: Sequence[Repertoire], *, progress: bool = False
@@ -250,22 +268,36 @@ class RepertoireClassifier(BaseEstimator):  # type: ignore[misc]
         names = Training.__dataclass_fields__
         return Training(**{name: getattr(self, name) for name in names})
 
-    def _split(self, target: Target, count: int, groups: ArrayLike | None) -> tuple[Rows, Rows]:
-        """Rows to learn from, and rows that tell when to stop."""
-        everything, nothing = np.arange(count), np.zeros(0, np.int64)
-        if self.validation == 0:
-            return everything, nothing
+    def _split(self, targets: list[Target], groups: ArrayLike | None) -> tuple[Rows, Rows]:
+        """Rows to learn from, and rows that tell when to stop; all have a label."""
+        first, count = targets[0], len(targets[0])
         together = None
         if groups is not None:
             together = np.unique(np.asarray(groups).astype(str), return_inverse=True)[1]
             if len(together) != count:
                 raise ArgumentError(f"groups has {len(together)} entries for {count} repertoires")
-        rows = np.flatnonzero(target.labelled)
-        pairs = folds(target, rows, together, max(round(1 / self.validation), 2), self.seed)
-        if not pairs:
-            return everything, nothing
-        validating = pairs[0][1]
-        return np.setdiff1d(everything, validating), validating
+        labelled = np.any([target.labelled for target in targets], 0)
+        validating = np.zeros(count, bool)
+        if self.validation > 0:
+            k = max(round(1 / self.validation), 2)
+            for _, rows in folds(first, np.flatnonzero(first.labelled), together, k, self.seed)[:1]:
+                own = np.arange(count) if together is None else together
+                validating = np.isin(own, own[rows])
+        return np.flatnonzero(labelled & ~validating), np.flatnonzero(labelled & validating)
+
+    def _associated(
+        self, repertoires: Sequence[Repertoire], target: Target, rows: Rows, clones: Clones
+    ) -> tuple[Receptor, ...]:
+        """Clones of each class against the rest (of two classes, of the positive one)."""
+        if target.kind == "regression":
+            return ()
+        values = target.values[rows]
+        found: dict[np.uint64, None] = {}
+        for value in range(1 if target.kind == "binary" else 0, len(target.classes)):
+            inside, outside = rows[values == value], rows[target.labelled[rows] & (values != value)]
+            best = beyond_chance(clones.presence, inside, outside)[: self.kernels]
+            found |= dict.fromkeys(clones.keys[best])
+        return tuple(receptor(key, (repertoires[i] for i in rows)) for key in found)
 
     def _network(self, repertoires: Sequence[Repertoire], outputs: int) -> RepertoireNetwork:
         genes = {

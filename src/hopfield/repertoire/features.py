@@ -13,7 +13,8 @@ from scipy.spatial.distance import pdist, squareform
 from tqdm import tqdm
 
 from hopfield.errors import ArgumentError
-from hopfield.repertoire import clones, kmers, screen
+from hopfield.repertoire import kmers, screen
+from hopfield.repertoire.clones import Clones, public_clones
 from hopfield.repertoire.columns import AGE, BATCH, SEX, named, said
 from hopfield.repertoire.repertoire import Repertoire
 
@@ -82,9 +83,9 @@ class Features:
         return minmax(counts)
 
     @cached_property
-    def clones(self) -> csr_array:
-        """Which repertoire has which public clone, `(R, clones)`: see `clones.presence`."""
-        return clones.presence(self._each("clones"))
+    def clones(self) -> Clones:
+        """Which repertoire has which public clone."""
+        return public_clones(self._each("clones"))
 
     @cached_property
     def confounders(self) -> dict[str, Array]:

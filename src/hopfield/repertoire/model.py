@@ -85,6 +85,9 @@ class RepertoireNetwork(nn.Module):
         a = self.architecture = architecture
         for name in ("outputs", "heads", "queries"):
             _check.positive_int(name, getattr(a, name))
+        for name in ("v_size", "j_size"):
+            if getattr(a, name) != 0:
+                _check.positive_int(name, getattr(a, name))
         self.junctions = JunctionEmbedding(a.kernels, a.kernel_size)
         self.v = nn.Embedding(len(a.v_genes) + 1, a.v_size)
         self.j = nn.Embedding(len(a.j_genes) + 1, a.j_size)

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
+from hopfield import _check
 from hopfield.errors import ArgumentError
 from hopfield.repertoire.screen import Rows
-from hopfield.repertoire.targets import Kind, Target
+from hopfield.repertoire.targets import KINDS, Kind, Target
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,13 @@ class Task:
         weights = len(values) / (len(sizes) * np.maximum(sizes, 1)) if balanced else sizes * 0 + 1.0
         return cls(target.name, target.kind, target.classes, tuple(weights.tolist()))
 
+    def __post_init__(self) -> None:
+        _check.choice("kind", self.kind, KINDS)
+        count = len(self.classes)
+        fits = {"binary": count == 2, "multiclass": count > 1, "regression": count == 0}
+        if not fits[self.kind]:
+            raise ArgumentError(f"{self.name!r} is {self.kind} with {count} classes")
+
     @property
     def outputs(self) -> int:
         """How many numbers of the network tell it."""
@@ -72,7 +80,8 @@ class Task:
         known = ~values.isnan()
         outputs, wanted = outputs[known], values[known]
         if self.kind == "regression":
-            found = (outputs[:, 0] - (wanted - self.mean) / self.spread).square()
+            standard = (wanted - self.mean) / self.spread  # in the precision of the values
+            found = (outputs[:, 0] - standard.to(outputs)).square()
         else:
             weights = outputs.new_tensor(self.weights)[wanted.long()]
             if self.kind == "binary":

@@ -1,8 +1,10 @@
 """Training: a start from the screen, then gradients over all receptors, until it stops helping."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Literal
 
 import numpy as np
@@ -13,12 +15,12 @@ from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
 from hopfield import _check
-from hopfield.errors import ArgumentError
+from hopfield.errors import ArgumentError, FileError
 from hopfield.repertoire import distributed
 from hopfield.repertoire.model import RepertoireNetwork
 from hopfield.repertoire.repertoire import Repertoire
-from hopfield.repertoire.screen import Rows, Screen
-from hopfield.repertoire.seeding import own_features, seed_states
+from hopfield.repertoire.screen import Rows
+from hopfield.repertoire.seeding import Seeds, own_features, seed_states
 from hopfield.repertoire.tasks import Tasks
 
 STEEPEST = 1.0  # norm, to which gradients are cut
@@ -101,7 +103,7 @@ def train(
     tasks: Tasks,
     cohort: Cohort,
     settings: Training,
-    screens: Sequence[Screen] = (),
+    seeds: Seeds | None = None,
     *,
     checkpoint: Path | None = None,
     progress: bool = False,
@@ -113,38 +115,42 @@ def train(
         tasks: what its outputs mean.
         cohort: what it learns from, and what tells when to stop.
         settings: how.
-        screens: what the screen found for each task, on the training rows alone.
+        seeds: what it starts from, found on the training rows alone; by default at random.
         checkpoint: a file that keeps the state after each epoch; if it is there, training goes on
             from it, to the same result. It is removed at the end.
         progress: show a bar.
 
     Raises:
         ArgumentError: the loss is not a number: the learning rate is too high.
+        FileError: the checkpoint is damaged, or of other data or settings.
     """
+    of = _fingerprint(network, tasks, cohort, settings)
     rates = settings.learning_rate, settings.learning_rate * HEAD_SLOWER
     head = [*network.head.parameters()]
     body = [p for p in network.parameters() if p.requires_grad and all(p is not h for h in head)]
     parts = [{"params": part, "lr": rate} for part, rate in zip((body, head), rates, strict=True)]
     optimizer = torch.optim.Adam(parts)
-    state: dict[str, Any] = {"epoch": 0, "best": 0, "training": [float("nan")]}
+    state: dict[str, Any] = {"of": of, "epoch": 0, "best": 0, "training": [float("nan")]}
     if checkpoint is not None and checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
+        state = _stopped(checkpoint, of)
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
     else:
-        begin(network, tasks, cohort, screens)
+        begin(network, tasks, cohort, seeds)
         distributed.from_first([*network.state_dict().values()])
-        state["validation"] = [evaluate(network, tasks, cohort, progress)]
+        state["validation"] = [evaluate(network, tasks, cohort)]
         state["kept"] = _copy(network)
     while not _finished(state, settings):
         epoch = state["epoch"] = state["epoch"] + 1
         loss = _epoch(network, tasks, cohort, settings, optimizer, epoch, progress)
         state["training"].append(loss)
-        state["validation"].append(evaluate(network, tasks, cohort, progress))
-        if not state["validation"][-1] >= min(state["validation"][:-1]):
+        before = min(state["validation"])
+        state["validation"].append(evaluate(network, tasks, cohort))
+        if np.isnan(before) or state["validation"][-1] < before:
             state["best"], state["kept"] = epoch, _copy(network)
         if checkpoint is not None and distributed.rank() == 0:
             state |= {"network": _copy(network), "optimizer": optimizer.state_dict()}
+            checkpoint.parent.mkdir(parents=True, exist_ok=True)
             beside = checkpoint.with_name(checkpoint.name + ".part")
             torch.save(state, beside)
             beside.replace(checkpoint)
@@ -155,23 +161,29 @@ def train(
 
 
 def begin(
-    network: RepertoireNetwork, tasks: Tasks, cohort: Cohort, screens: Sequence[Screen]
+    network: RepertoireNetwork,
+    tasks: Tasks,
+    cohort: Cohort,
+    seeds: Seeds | None,
 ) -> None:
     """Start at what the screens found; then standardise what is pooled, and fit the head to it."""
-    seeded = seed_states(network, screens)
+    if seeds is not None:
+        seed_states(network, seeds)
     pooled = _pooled(network, cohort.repertoires, cohort.train)
     network.mean.copy_(pooled.mean(0))
     network.scale.copy_(pooled.std(0, correction=0).clamp(min=FLAT))
-    if seeded:
+    if seeds is not None:
         standard = (pooled - network.mean) / network.scale
         _fit_head(
-            network, tasks, standard, cohort.values[cohort.train], own_features(network, seeded)
+            network,
+            tasks,
+            standard,
+            cohort.values[cohort.train],
+            own_features(network, seeds.states),
         )
 
 
-def evaluate(
-    network: RepertoireNetwork, tasks: Tasks, cohort: Cohort, progress: bool = False
-) -> float:
+def evaluate(network: RepertoireNetwork, tasks: Tasks, cohort: Cohort) -> float:
     """The mean loss of the validation rows; NaN where none has a label."""
     rows = cohort.validation
     values = cohort.values[rows]
@@ -179,8 +191,34 @@ def evaluate(
         return float("nan")
     outputs = network.told(_pooled(network, cohort.repertoires, rows))
     with torch.no_grad():
-        losses = tasks.losses(outputs, values.to(outputs))
+        losses = tasks.losses(outputs, values.to(outputs.device))
     return float(losses.sum() / (~values.isnan()).sum())
+
+
+def _fingerprint(
+    network: RepertoireNetwork, tasks: Tasks, cohort: Cohort, settings: Training
+) -> str:
+    """Of all that the course of training depends on, the receptors by their numbers alone."""
+    rows = cohort.train.tolist(), cohort.validation.tolist(), cohort.values.tolist()
+    sizes = [len(repertoire) for repertoire in cohort.repertoires]
+    said = repr((network.architecture, tasks, settings, rows, sizes))
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
+def _stopped(checkpoint: Path, of: str) -> dict[str, Any]:
+    """The state that a checkpoint keeps, if it is one of this training."""
+    try:
+        state: dict[str, Any] = torch.load(checkpoint, weights_only=True)
+    except (RuntimeError, EOFError, UnpicklingError) as error:
+        raise FileError(
+            f"{checkpoint} is no checkpoint, or damaged ({error}); remove it to start anew"
+        ) from error
+    if state.get("of") != of:
+        raise FileError(
+            f"{checkpoint} is of training with other data or settings; go on with those, or remove "
+            f"it to start anew"
+        )
+    return state
 
 
 def _finished(state: dict[str, Any], settings: Training) -> bool:
@@ -209,17 +247,17 @@ def _epoch(
         losses = torch.zeros(0)
         if len(mine):
             outputs = network([cohort.repertoires[i] for i in mine], settings.approximate)
-            losses = tasks.losses(outputs, cohort.values[mine].to(outputs))
+            losses = tasks.losses(outputs, cohort.values[mine].to(outputs.device))
             (losses.sum() / len(batch)).backward()
         distributed.sum_gradients(parameters)
-        clip_grad_norm_(parameters, STEEPEST)
-        optimizer.step()
+        steepness = float(clip_grad_norm_(parameters, STEEPEST))
         total += float(distributed.gathered(losses.detach(), len(batch)).sum())
-        if not np.isfinite(total):
+        if not np.isfinite(total + steepness):
             raise ArgumentError(
-                f"the loss became {total} in epoch {epoch}; a learning_rate below "
-                f"{settings.learning_rate:g} is needed"
+                f"the loss became {total} and its gradient {steepness} in epoch {epoch}; a "
+                f"learning_rate below {settings.learning_rate:g} is needed"
             )
+        optimizer.step()
     return total / len(order)
 
 
@@ -250,7 +288,7 @@ def _fit_head(
     def closure() -> float:
         solver.zero_grad()
         outputs = torch.nn.functional.linear(some, weight, bias)
-        loss = tasks.losses(outputs, values.to(outputs)).mean()
+        loss = tasks.losses(outputs, values.to(outputs.device)).mean()
         loss = loss + START_PENALTY * weight.square().sum()
         loss.backward()
         return float(loss.detach())

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.sparse import csr_array
 from scipy.special import betaln, expit, log_expit, softmax
-from scipy.stats import hypergeom
 
 from hopfield.repertoire.baselines.baseline import Array, Baseline, Fitted, Groups, Rows
 from hopfield.repertoire.baselines.linear import of_all_classes
+from hopfield.repertoire.clones import fisher
 from hopfield.repertoire.features import Features
 from hopfield.repertoire.targets import Target
 
@@ -92,31 +91,16 @@ class BetaBinomial:
         return of(best.x)
 
 
-def fisher(presence: csr_array, positives: Rows, negatives: Rows) -> Array:
-    """Fisher's exact test, one-sided, that a clone is more common in positives: p, `(clones,)`.
-
-    Tables of two numbers repeat a lot, so that each is computed once.
-    """
-    with_it = [_indicator(presence.shape[0], rows) @ presence for rows in (positives, negatives)]
-    m, n = len(positives), len(negatives)
-    table = with_it[0] * (n + 1) + with_it[1]
-    p = np.ones((m + 1) * (n + 1))
-    tables = np.flatnonzero(np.bincount(table, minlength=len(p)))
-    found, others = np.divmod(tables, n + 1)
-    p[tables] = hypergeom.sf(found - 1, m + n, found + others, m)
-    return p[table]
-
-
 def _against_rest(
     features: Features, rows: Rows, positive: NDArray[np.bool_], grid: Sequence[float]
 ) -> Callable[[Features, Rows], Array]:
     """Log odds of a class against the rest for each threshold, `(T, m)`."""
-    p = fisher(features.clones, rows[positive], rows[~positive])
+    p = fisher(features.clones.presence, rows[positive], rows[~positive])
     associated = np.stack([p <= threshold for threshold in grid], 1).astype(np.int32)
     prior = np.log(positive.sum() / (~positive).sum())
 
     def counts(features: Features, rows: Rows) -> tuple[Counts, Counts]:
-        return (features.clones[rows] @ associated).T, features.receptors[rows]
+        return (features.clones.presence[rows] @ associated).T, features.receptors[rows]
 
     found, among = counts(features, rows)
     fits = [
@@ -134,7 +118,3 @@ def _against_rest(
         )
 
     return odds
-
-
-def _indicator(size: int, rows: Rows) -> NDArray[np.int32]:
-    return np.bincount(rows, minlength=size).astype(np.int32)
