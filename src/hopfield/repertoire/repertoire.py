@@ -93,8 +93,10 @@ class Repertoire:
             ArgumentError: a junction has other letters, or is empty or too long.
         """
         receptor = ["junction_aa", "v_call", "j_call"]
+        (v, v_genes), (j, j_genes) = (_coded(frame[name]) for name in receptor[1:])
         merged = (
             frame.lazy()
+            .with_columns(v, j)
             .group_by(receptor)
             .agg(pl.col("duplicate_count").cast(pl.Int64).sum())
             .with_columns(length=pl.col("junction_aa").str.len_bytes())
@@ -109,13 +111,12 @@ class Repertoire:
                 f"junctions have letters that are not of {ALPHABET}, the first is "
                 f"{chr(letters[residues.argmin()])!r}; leave these junctions out"
             )
-        (v, v_genes), (j, j_genes) = (_coded(merged[name]) for name in receptor[1:])
         return cls(
             locus=locus,
             residues=torch.from_numpy(residues),
             lengths=torch.from_numpy(merged["length"].to_numpy().astype(np.uint8)),
-            v=v,
-            j=j,
+            v=torch.from_numpy(merged["v_call"].to_numpy().copy()),
+            j=torch.from_numpy(merged["j_call"].to_numpy().copy()),
             counts=torch.from_numpy(merged["duplicate_count"].to_numpy().copy()),
             v_genes=v_genes,
             j_genes=j_genes,
@@ -183,8 +184,7 @@ def _check_lengths(lengths: pl.Series) -> None:
         )
 
 
-def _coded(names: pl.Series) -> tuple[Tensor, tuple[str, ...]]:
+def _coded(names: pl.Series) -> tuple[pl.Series, tuple[str, ...]]:
     """Places among the distinct names, which are sorted, and these."""
     known = names.unique().sort()
-    places = names.cast(pl.Enum(known)).to_physical().cast(pl.Int16).to_numpy().copy()
-    return torch.from_numpy(places), tuple(known)
+    return names.cast(pl.Enum(known)).to_physical().cast(pl.Int16), tuple(known)

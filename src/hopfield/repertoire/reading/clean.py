@@ -44,13 +44,12 @@ def clean(table: pl.DataFrame, form: Format, longest: int) -> Receptors:
         form: what they mean.
         longest: the most residues of a junction.
     """
-    text = table.select(pl.exclude(MARKS).str.strip_chars().replace(MISSING, None))
-    sequence = _first_filled(text, (*form.junction, *form.cdr3))
-    calls = {"V": _first_filled(text, form.v), "J": _first_filled(text, form.j)}
+    sequence = _first_filled(table, (*form.junction, *form.cdr3))
+    calls = {"V": _first_filled(table, form.v), "J": _first_filled(table, form.j)}
     names = {s: _by_distinct(c, lambda d: d.str.extract(FIRST)) for s, c in calls.items()}
     genes = {s: _mapped(name, partial(gene, s)).fill_null("") for s, name in names.items()}
-    loci = _loci(_first_filled(text, form.locus), names["V"], names["J"])
-    number = _first_filled(text, form.count).cast(pl.Float64, strict=False)
+    loci = _loci(_first_filled(table, form.locus), names["V"], names["J"])
+    number = _first_filled(table, form.count).cast(pl.Float64, strict=False)
     counted = (number.abs() < MOST).fill_null(False)
     count = number.zip_with(counted, pl.Series([1.0]))
     sound = sequence.str.contains(RESIDUES)
@@ -75,7 +74,7 @@ def clean(table: pl.DataFrame, form: Format, longest: int) -> Receptors:
     changed = {
         "white space": sequence.str.len_bytes() != table[sequence.name].str.len_bytes(),
         "lower case": lower,
-        "anchors added": pl.repeat(bare, len(text), eager=True),
+        "anchors added": pl.repeat(bare, len(table), eager=True),
         "count missing, taken as 1": ~counted,
         "count rounded": count != count.round(),
         "V gene missing or not known": genes["V"] == "",
@@ -90,19 +89,23 @@ def clean(table: pl.DataFrame, form: Format, longest: int) -> Receptors:
             "duplicate_count": count.round().clip(1).cast(pl.Int64),
         }
     )
-    notes += _several(text)
+    notes += _several(table)
     for segment, call in calls.items():
         notes += _not_known(segment, call.filter(kept & (genes[segment] == "")))
     rows = {what: int((column & kept).sum()) for what, column in changed.items()}
     return Receptors(frame.filter(kept), dropped, {w: n for w, n in rows.items() if n}, notes)
 
 
-def _first_filled(text: pl.DataFrame, names: Sequence[str]) -> pl.Series:
-    """The first of these columns that has a value; the first that is there if none has."""
-    there = [text[name] for name in names if name in text.columns]
-    filled = (column for column in there if column.null_count() < len(column))
-    nothing = pl.Series("", [None], pl.String).new_from_index(0, len(text))
-    return next(filled, there[0] if there else nothing)
+def _first_filled(table: pl.DataFrame, names: Sequence[str]) -> pl.Series:
+    """The first of these columns that has a value, or the last; white space and NA are none."""
+    column = pl.repeat(None, len(table), dtype=pl.String, eager=True)
+    for name in names:
+        if name in table.columns:
+            text = pl.col(name).str.strip_chars()
+            column = table.select(pl.when(~text.is_in(MISSING)).then(text)).to_series()
+            if column.null_count() < len(column):
+                break
+    return column
 
 
 def _by_distinct(
@@ -154,9 +157,9 @@ def _with_anchors(cdr3: pl.Series, j_genes: pl.Series, loci: pl.Series) -> pl.Se
     return pl.select(pl.concat_str(pl.lit("C"), cdr3, pl.coalesce(last, by_locus))).to_series()
 
 
-def _several(text: pl.DataFrame) -> tuple[str, ...]:
+def _several(table: pl.DataFrame) -> tuple[str, ...]:
     """A note on a file that holds several repertoires."""
-    found = {name: text[name].drop_nulls().n_unique() for name in REPERTOIRES if name in text}
+    found = {name: table[name].drop_nulls().n_unique() for name in REPERTOIRES if name in table}
     return tuple(
         f"it holds {number} repertoires, told apart by {name}, which are read as one: split it"
         for name, number in found.items()
