@@ -23,6 +23,7 @@ from hopfield.repertoire.targets import Target
 
 Told = dict[tuple[str, str], Arrays]  # by the names of split and contender
 POOLING, RANDOM = "Hopfield pooling", "pooling, random start"
+INNER_FEWEST = 8  # repertoires to learn from in inner folds: some of them tell when to stop
 CANDIDATES: tuple[Mapping[str, Any], ...] = ({}, {"most_kmers": 8}, {"learning_rate": 1e-2})
 
 
@@ -89,13 +90,18 @@ class Pooling:
         return {str(number): one for number, one in enumerate(found)} | of_fit(fitted, best)
 
     def choose(self, study: Study, split: Split) -> int:
-        """The candidate with the least mean loss over inner folds of the training rows."""
+        """The candidate with the least mean loss over inner folds of the training rows.
+
+        The first where too few repertoires are left to learn from in these.
+        """
         if self.inner_folds == 0 or len(self.candidates) == 1:
             return 0
         numbers = fold_numbers(
             study.targets, split.train, study.groups, self.inner_folds, study.seed
         )
         inner = of_numbers(numbers, "inner fold")
+        if not inner or any(fold.poor(study.targets, INNER_FEWEST) for fold in inner):
+            return 0
         losses = torch.zeros(len(self.candidates), dtype=torch.float64)
         fits = [(number, fold) for number in range(len(losses)) for fold in inner]
         quiet = not self.progress or distributed.rank() > 0

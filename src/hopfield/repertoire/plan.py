@@ -121,10 +121,19 @@ def plan(
     if split is None:
         numbers = fold_numbers(targets, np.arange(len(data)), groups, k, seed)
         splits = of_numbers(numbers)
+        if not splits:
+            raise ArgumentError(
+                f"the {len(data)} repertoires with a label make no two folds: each class needs "
+                f"repertoires of at least two subjects"
+            )
         if len(splits) < k:
             notes += [f"{len(splits)} folds instead of {k}: a class has no more subjects."]
     else:
         splits = [of_column(_named(data, split), groups)]
+        notes += [
+            f"Column {split!r} gives the split: {len(splits[0].train)} repertoires are learned "
+            f"from, {len(splits[0].test)} are told."
+        ]
     if poor := [why for one in splits if (why := one.poor(targets))]:
         raise ArgumentError(f"{poor[0]}; try another number of folds")
     batches: list[Split] = []

@@ -31,16 +31,16 @@ class Split:
     train: Rows
     test: Rows
 
-    def poor(self, targets: Sequence[Target]) -> str:
+    def poor(self, targets: Sequence[Target], fewest: int = FEWEST) -> str:
         """Why nothing can be learned from the training rows; empty if something can."""
         for target in targets:
             values = target.values[self.train]
             values = values[~np.isnan(values)]
-            if len(values) < FEWEST or len(np.unique(values)) < 2:
+            if len(values) < fewest or len(np.unique(values)) < 2:
                 return (
                     f"{self.name}: of its {len(self.train)} training repertoires {len(values)} "
                     f"have a label of {target.name!r}, with {len(np.unique(values))} distinct "
-                    f"values; at least {FEWEST} with 2 are needed"
+                    f"values; at least {fewest} with 2 are needed"
                 )
         return ""
 
@@ -51,10 +51,7 @@ def fold_numbers(
     """In which fold each repertoire is tested, `(R,)`; −1 where in none.
 
     The classes of the first target are spread evenly, then those of the next among the repertoires
-    that are left. See `folds`.
-
-    Raises:
-        ArgumentError: two folds cannot be made.
+    that are left. See `folds`. All are −1 where two folds cannot be made.
     """
     own = np.arange(len(targets[0])) if groups is None else groups
     numbers = np.full(len(own), -1)
@@ -65,10 +62,7 @@ def fold_numbers(
             numbers[np.isin(own, own[test])] = number
     count = numbers.max() + 1
     if count < 2:
-        raise ArgumentError(
-            f"the {len(rows)} repertoires with a label of {targets[0].name!r} make no two folds: "
-            f"each class needs at least two subjects"
-        )
+        return np.full(len(own), -1)
     numbers = np.where(numbers < 0, own % count, numbers)  # too few for folds of their own
     numbers[np.setdiff1d(np.arange(len(own)), rows)] = -1
     return numbers
@@ -102,7 +96,7 @@ def of_batches(column: pl.Series, groups: Numbers | None) -> list[Split]:
 
 
 def of_column(column: pl.Series, groups: Numbers | None) -> Split:
-    """The split that a column gives: its cells say "train" or "test".
+    """The split that a column gives: its cells say "train", "test" or nothing.
 
     Nothing of the groups of the test rows is learned from.
 
@@ -110,12 +104,13 @@ def of_column(column: pl.Series, groups: Numbers | None) -> Split:
         ArgumentError: they say something else, or one of the two is missing.
     """
     names = said(column).str.to_lowercase()
-    if set(names.unique()) != {"train", "test"}:
-        shown = ", ".join(map(repr, names.unique(maintain_order=True).head(5)))
+    there = names.drop_nulls().unique(maintain_order=True)
+    if set(there) != {"train", "test"}:
+        shown = ", ".join(map(repr, there.head(5)))
         raise ArgumentError(
             f"column {column.name!r} has {shown}; 'train' and 'test' are expected, both of them"
         )
-    train, test = (np.flatnonzero(names == name) for name in ("train", "test"))
+    train, test = (np.flatnonzero((names == name).fill_null(False)) for name in ("train", "test"))
     return Split("test", _apart(train, test, groups), test)
 
 
