@@ -1,9 +1,10 @@
 """The look-ups are the convolution, forward and backward."""
 
-import numpy as np
 import pytest
 import torch
-from torch.nn.functional import conv1d, selu
+from convolution import embedded as reference
+from convolution import scores
+from torch.nn.functional import selu
 
 from hopfield.errors import ArgumentError
 from hopfield.repertoire import embedding
@@ -11,27 +12,6 @@ from hopfield.repertoire.embedding import JunctionEmbedding, highest_scores, loo
 
 SIZES = (3, 9, 15)
 LENGTHS = (1, 2, 3, 7, 8, 15, 31, 60)
-
-
-def channels(length):
-    """Position from the start, the end and the middle, by hand."""
-    if length == 1:
-        return torch.tensor([[1.0], [0.0], [0.0]])
-    place = np.arange(length) / (length - 1)
-    return torch.tensor(np.stack([1 - place, place, np.minimum(place, 1 - place) * 2]))
-
-
-def scores(module, residues):
-    """The convolution of one-hot residues and position, `(n, F, length)`."""
-    count, length = residues.shape
-    one_hot = torch.nn.functional.one_hot(residues.long() - 1, 20).mT
-    position = channels(length).expand(count, 3, length)
-    x = torch.cat([one_hot, position], 1).to(module.weight)
-    return conv1d(x, module.weight, module.bias, padding=module.kernel_size // 2)
-
-
-def reference(module, groups):
-    return torch.cat([selu(scores(module, group).amax(-1)) for group in groups])
 
 
 def drawn(lengths=LENGTHS, rows=9):

@@ -153,12 +153,13 @@ class RepertoireNetwork(nn.Module):
     ) -> Float[Tensor, "R pooled"]:
         """Read-outs, then log-partitions less those of states that see no difference."""
         tables = self.tables(repertoires)
+        taken = repertoires
         if share is not None:
-            repertoires = [self.most_associated(one, share, tables) for one in repertoires]
-        again = sum(map(len, repertoires)) > KEPT and torch.is_grad_enabled()
+            taken = [self.most_associated(one, share, tables) for one in repertoires]
+        again = sum(map(len, taken)) > KEPT and torch.is_grad_enabled()
         rows = []
-        for repertoire in repertoires:
-            merged = self.associate(repertoire, tables, again)
+        for repertoire, some in zip(repertoires, taken, strict=True):
+            merged = self.associate(some, tables, again)
             rows.append(self.joined(merged, self.level(repertoire)))
         return torch.stack(rows)
 
