@@ -1,5 +1,29 @@
 """Immune repertoire classification: receptor sequences in, a diagnosis and its sequences out."""
 
+from hopfield.repertoire.checking import Check, check
+from hopfield.repertoire.classifier import RepertoireClassifier
+from hopfield.repertoire.dataset import RepertoireDataset
+from hopfield.repertoire.model import Architecture, RepertoireNetwork
+from hopfield.repertoire.reading import Reading, read, write_table
 from hopfield.repertoire.repertoire import ALPHABET, LOCI, Repertoire
+from hopfield.repertoire.simulation import Simulation, simulate, simulated
+from hopfield.repertoire.targets import Target
 
-__all__ = ["ALPHABET", "LOCI", "Repertoire"]
+__all__ = [
+    "ALPHABET",
+    "LOCI",
+    "Architecture",
+    "Check",
+    "Reading",
+    "Repertoire",
+    "RepertoireClassifier",
+    "RepertoireDataset",
+    "RepertoireNetwork",
+    "Simulation",
+    "Target",
+    "check",
+    "read",
+    "simulate",
+    "simulated",
+    "write_table",
+]

@@ -26,6 +26,7 @@ from hopfield.repertoire.tasks import Tasks
 STEEPEST = 1.0  # norm, to which gradients are cut
 HEAD_SLOWER = 0.1  # the head has a number for each thing pooled, which would move it at once
 START_PENALTY = 0.01  # on the squared weights of the head, where it starts
+LEARNED = 0.01  # mean validation loss, below which there is nothing left to learn
 FLAT = 1e-3  # spread, below which what is pooled is not blown up
 
 
@@ -223,7 +224,8 @@ def _stopped(checkpoint: Path, of: str) -> dict[str, Any]:
 
 def _finished(state: dict[str, Any], settings: Training) -> bool:
     waited = state["epoch"] - state["best"]
-    return state["epoch"] >= settings.epochs or waited >= settings.patience
+    learned = min(state["validation"]) < LEARNED
+    return learned or state["epoch"] >= settings.epochs or waited >= settings.patience
 
 
 def _epoch(
