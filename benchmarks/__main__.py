@@ -18,7 +18,16 @@ import torch
 from benchmarks import memory
 from benchmarks.table import markdown
 
-TIMED = ("one_step", "few_states", "stopping", "separations", "bags", "layers", "importing")
+TIMED = (
+    "one_step",
+    "few_states",
+    "stopping",
+    "separations",
+    "bags",
+    "layers",
+    "repertoires",
+    "importing",
+)
 DOCS = Path(__file__).parent.parent / "docs"
 
 
