@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, diags_array
+from scipy.sparse import csr_array
 from scipy.stats import t as student
 
 from hopfield.errors import ArgumentError
@@ -52,7 +52,8 @@ def root_rates(counts: csr_array, receptors: NDArray[np.int64]) -> csr_array:
         counts: `(R, F)`, see `kmers.count`.
         receptors: `(R,)`, how many distinct ones each repertoire has.
     """
-    return diags_array(np.sqrt(PER / receptors)) @ counts.sqrt()
+    each = np.repeat((PER / receptors).astype(np.float32), np.diff(counts.indptr))
+    return csr_array((np.sqrt(counts.data * each), counts.indices, counts.indptr), counts.shape)
 
 
 def screen(rates: csr_array, target: Target, rows: Rows, most: int = 32) -> Screen:
@@ -73,17 +74,20 @@ def screen(rates: csr_array, target: Target, rows: Rows, most: int = 32) -> Scre
     rows = rows[target.labelled[rows]]
     if len(rows) < 4:
         raise ArgumentError(f"{len(rows)} repertoires have a label; the screen needs at least 4")
-    some, wanted = rates[rows], _columns(target, rows)
-    n = len(rows)
-    mean = np.asarray(some.sum(0)) / n
-    squares = np.asarray((some * some).sum(0))
+    n, wanted = len(rows), _columns(target, rows)
+    among = np.zeros((1, len(target)))
+    among[:, rows] = 1
+    mean = (among @ rates)[0] / n
+    squares = (among @ csr_array((rates.data**2, rates.indices, rates.indptr), rates.shape))[0]
     spread = np.sqrt(np.maximum(squares - n * mean**2, 0)) + 1e-9
-    correlation = np.abs(np.asarray(some.T @ wanted) / spread[:, None]).max(1)
+    columns = np.zeros((len(target), wanted.shape[1]))
+    columns[rows] = wanted
+    correlation = np.abs((columns.T @ rates) / spread).max(0)
     correlation[spread < 1e-3] = 0
     best = np.argsort(-correlation, kind="stable")[:CANDIDATES]
     best = best[correlation[best] > 0]
-    left = some[:, best].toarray().astype(np.float64)
-    left -= left.mean(0)
+    some = rates[:, best][rows].toarray().astype(np.float64)
+    left = some - some.mean(0)
     before = (left**2).sum(0)
     chosen, statistics = [], []
     for step in range(min(most, n - 3, len(best))):
@@ -101,8 +105,7 @@ def screen(rates: csr_array, target: Target, rows: Rows, most: int = 32) -> Scre
         left -= np.outer(direction, direction @ left)
         wanted = wanted - np.outer(direction, direction @ wanted)
     features = best[chosen]
-    mean_rate = np.asarray((some[:, features] * some[:, features]).sum(0)) / n
-    return Screen(features, np.array(statistics), mean_rate, n)
+    return Screen(features, np.array(statistics), (some[:, chosen] ** 2).mean(0), n)
 
 
 def _columns(target: Target, rows: Rows) -> Floats:
