@@ -1,9 +1,9 @@
 """Attribution: what each receptor adds to what a network says of a repertoire.
 
-Integrated gradients (Sundararajan et al. 2017, arXiv 1703.01365) in the space of stored patterns. The
-path begins where every receptor is the mean stored pattern of the repertoire, so that none stands
-out, and goes straight to the receptors as they are. What the receptors add then sums to what sets
-the output apart from that of the beginning.
+Integrated gradients (Sundararajan et al. 2017, arXiv 1703.01365) in the space of stored patterns.
+The path begins where every receptor is the mean stored pattern of the repertoire, so that none
+stands out, and goes straight to the receptors as they are. What they add then sums to what sets the
+output apart from that of the beginning.
 """
 
 import warnings
@@ -34,13 +34,15 @@ class Attribution:
 
     Attributes:
         scores: `(N,)`, what each adds.
-        output: what the network says of the repertoire.
-        reference: what it would say if all receptors were the mean one.
+        outputs: `(outputs,)`, all that the network says of the repertoire.
+        output: their weighted sum.
+        reference: the same if all receptors were the mean one.
         states: `(states,)`, what the read-out of each state adds; they sum to the same.
         path: from the reference to the repertoire.
     """
 
     scores: Float[Tensor, " N"]
+    outputs: Float[Tensor, " outputs"]
     output: float
     reference: float
     states: Float[Tensor, " states"]
@@ -129,7 +131,7 @@ class Path:
             torch.zeros(nodes, len(origin.reach), dtype=torch.float64, device=origin.mean.device),
             torch.zeros(nodes, len(origin.reach), dtype=torch.float64, device=origin.mean.device),
         )
-        for stored, bias in _blocks(network, repertoire, tables):
+        for stored, bias in blocks(network, repertoire, tables):
             rises, leans = path._apart(stored)
             for node, place in enumerate(path.places):
                 share = path._relative(rises, bias, place)
@@ -146,7 +148,7 @@ class Path:
             repertoire: that of the path, or some of its receptors.
         """
         scores, states = [], torch.zeros_like(self.means[0])
-        for stored, bias in _blocks(self.network, repertoire, self.tables):
+        for stored, bias in blocks(self.network, repertoire, self.tables):
             rises, leans = self._apart(stored)
             of_rise, of_lean = self._integrals(rises, leans, bias)
             added = of_rise.mul_(rises).addcmul_(of_lean, leans)
@@ -162,14 +164,14 @@ class Path:
             repertoire: that of the path, or some of its receptors.
         """
         found = []
-        for stored, bias in _blocks(self.network, repertoire, self.tables):
+        for stored, bias in blocks(self.network, repertoire, self.tables):
             of_rise, of_lean = self._integrals(*self._apart(stored), bias)
             slope = of_rise.mT @ self.network.states() + of_lean.mT @ self.slopes.readout
             found.append((slope * (stored - self.origin.mean)).cpu())
         return torch.cat(found)
 
     def _apart(self, stored: Tensor) -> tuple[Tensor, Tensor]:
-        """u and g·δ of receptors, `(states, n)` each."""
+        """Of receptors u and g·δ, `(states, n)` each."""
         apart = (stored - self.origin.mean).mT
         return self.network.states() @ apart, self.slopes.readout @ apart
 
@@ -217,9 +219,8 @@ def attribute(
     of_mean = Partial(
         origin.mean.expand_as(merged.readout), scores.view_as(merged.log_partition) + level
     )
-    output, reference = (
-        float(network.told(network.joined(one, level)) @ weights) for one in (merged, of_mean)
-    )
+    told = [network.told(network.joined(one, level)) for one in (merged, of_mean)]
+    output, reference = (float(outputs @ weights) for outputs in told)
     slopes = _slopes(network, merged, weights)
     states = (slopes.readout * (merged.readout - of_mean.readout).flatten(0, 1)).sum(1)
     states += slopes.log_partition * (merged.log_partition - of_mean.log_partition).flatten()
@@ -237,10 +238,10 @@ def attribute(
             ConvergenceWarning,
             stacklevel=2,
         )
-    return Attribution(added, output, reference, states.cpu(), path)
+    return Attribution(added, told[0].cpu(), output, reference, states.cpu(), path)
 
 
-def _blocks(
+def blocks(
     network: RepertoireNetwork, repertoire: Repertoire, tables: Tables
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Stored patterns and biases of the receptors, block by block."""
@@ -254,7 +255,7 @@ def _origin(
     """The mean receptor, and its scores with all states."""
     total: Tensor = torch.zeros_like(network.states()[0], dtype=torch.float64)
     highest, loudest = [], []
-    for stored, bias in _blocks(network, repertoire, tables):
+    for stored, bias in blocks(network, repertoire, tables):
         total += stored.sum(0)
         highest.append((network.states() @ stored.mT).amax(1))
         loudest.append(bias.amax())
@@ -266,7 +267,10 @@ def _origin(
 def _slopes(network: RepertoireNetwork, merged: Partial, weights: Tensor) -> Slopes:
     """How the output grows with what is read out: the same everywhere, as the head is linear."""
     with torch.enable_grad():
-        ends = [one.detach().requires_grad_() for one in (merged.readout, merged.log_partition)]
-        output = network.told(network.joined(Partial(*ends), ends[1].new_zeros(()))) @ weights
+        readout, log_partition = ends = [
+            one.detach().requires_grad_() for one in (merged.readout, merged.log_partition)
+        ]
+        level = log_partition.new_zeros(())
+        output = network.told(network.joined(Partial(readout, log_partition), level)) @ weights
         of_readout, of_log_partition = torch.autograd.grad(output, ends)
     return Slopes(of_readout.flatten(0, 1), of_log_partition.flatten())
