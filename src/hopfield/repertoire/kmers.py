@@ -34,19 +34,18 @@ def count(repertoires: Iterable[Repertoire]) -> csr_array:
     shape = (len(indices), FEATURES)
     if not indices:
         return csr_array(shape, dtype=np.float32)
-    return csr_array((np.concatenate(counts), np.concatenate(indices), np.array(ends)), shape=shape)
+    bounds = np.array(ends, np.int32 if ends[-1] < 2**31 else np.int64)  # the indices take its type
+    return csr_array((np.concatenate(counts), np.concatenate(indices), bounds), shape=shape)
 
 
 def of_repertoire(repertoire: Repertoire) -> NDArray[np.int64]:
     """How often each gapped k-mer stands in a repertoire, `(FEATURES,)`."""
-    found = np.zeros(FEATURES, np.int64)
-    for group in repertoire.by_length():
-        residues = group.residues.numpy().astype(np.int32) - 1
-        for form, places in enumerate(FORMS):
-            codes = windows(residues, places)
-            part = found[form * OF_FORM : (form + 1) * OF_FORM]
-            part += np.bincount(codes.ravel(), minlength=OF_FORM)
-    return found
+    codes = [
+        (windows(group.residues.numpy().astype(np.int32) - 1, places) + form * OF_FORM).ravel()
+        for group in repertoire.by_length()
+        for form, places in enumerate(FORMS)
+    ]
+    return np.bincount(np.concatenate([*codes, np.zeros(0, np.int32)]), minlength=FEATURES)
 
 
 def windows(residues: NDArray[np.int32], places: Sequence[int]) -> NDArray[np.int32]:
