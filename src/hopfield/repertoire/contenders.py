@@ -125,6 +125,7 @@ class Pooling:
             [target.subset(rows) for target in study.targets],
             groups=None if study.groups is None else study.groups[rows],
             rates=study.features.rates[rows],
+            clones=study.features.clones.of(rows),
             progress=progress,
         )
 

@@ -15,7 +15,7 @@ from hopfield.repertoire import kmers
 from hopfield.repertoire.account import CHANGED, DROPPED
 from hopfield.repertoire.baselines import KmerRegression
 from hopfield.repertoire.columns import said
-from hopfield.repertoire.contenders import POOLING
+from hopfield.repertoire.contenders import POOLING, RANDOM
 from hopfield.repertoire.metrics import BinaryMetrics, FoldMetrics, MulticlassMetrics, judge
 from hopfield.repertoire.report.report import FINAL, RepertoireReport
 from hopfield.repertoire.targets import Target
@@ -258,28 +258,36 @@ def _seeds(
     place = report.plan.study.targets.index(target)
     if not report.classifier.screens_:
         return Section(title, [f"{POOLING} began at random: nothing was seeded."])
-    screen = report.classifier.screens_[place].beyond_chance()
+    screen, clones = report.classifier.screens_[place], report.classifier.clones_[place]
+    seeds = report.classifier.seeds_
+    began = dict(seeds.kmers)
     folds = Counter(kmer for name, own in seeded.items() if name != FINAL for kmer in own)
     rows = [
         [kmers.name(kmer), float(t), float(rate), f"{folds[int(kmer)]} of {len(seeded) - 1}"]
         for kmer, t, rate in zip(screen.features, screen.t, screen.rates, strict=True)
+        if kmers.name(kmer) in began
     ]
+    tables = [
+        Table(
+            ["k-mer", "t", "per 10 000 receptors", "also found in splits"],
+            rows,
+            "k-mers of the final model, which learned from all labelled repertoires.",
+        )
+    ]
+    if clones and not report.redact:
+        known = [list(clone) for clone in clones if clone[0] in seeds.clones][:SHOWN]
+        tables.append(Table(["junction", "V gene", "J gene"], known, "Public clones, likewise."))
     return Section(
         title,
         [
             f"A random start does not find a rare signal. {POOLING} starts its kernels, states and "
             f"β at gapped k-mers that go with {target.name}, by a screen of the training "
             f"repertoires alone: those that chance would hardly bring forth, and the first two in "
-            f"any case. A dot is any residue. Training is free to leave them. '{POOLING}' without "
-            f"them is 'pooling, random start' above."
+            f"any case; and at public clones that do so, of which there are {len(clones)}. A dot "
+            f"is any residue. Training is free to leave them. The model without these seeds is "
+            f"'{RANDOM}' above."
         ],
-        [
-            Table(
-                ["k-mer", "t", "per 10 000 receptors", "also seeded in splits"],
-                rows,
-                "Seeds of the final model, which learned from all labelled repertoires.",
-            )
-        ],
+        tables,
     )
 
 

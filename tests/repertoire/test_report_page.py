@@ -1,0 +1,80 @@
+"""The page of a run, drawn: every picture, and what tells a reader how far to trust it."""
+
+import re
+
+import numpy as np
+import polars as pl
+import pytest
+
+from hopfield.plot import evaluation
+from hopfield.repertoire import contenders, run
+from hopfield.repertoire.baselines import Confounders
+from hopfield.repertoire.classifier import RepertoireClassifier
+from hopfield.repertoire.dataset import RepertoireDataset
+from hopfield.repertoire.report.page import page
+from hopfield.repertoire.simulation import simulated
+
+
+@pytest.fixture(scope="module")
+def sections(tmp_path_factory):
+    """Of a run with two classes, three classes and a quantity."""
+    made = simulated(repertoires=30, sequences=20, signal="SFEN", witness=0.3)
+    metadata = made.metadata.with_columns(
+        kind=pl.Series(["a", "b", "c"] * 10), amount=pl.Series(np.arange(30.0) % 11)
+    )
+    data = RepertoireDataset("TRB", tuple(made.repertoires), metadata, (None,) * 30)
+    quick = {"gapped k-mers": Confounders("V genes"), "J genes alone": Confounders("J genes")}
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (run, contenders):
+            patch.setattr(module, "baselines", lambda *_: quick)
+        patch.setattr(run, "write", lambda report: None)
+        report = run.train(
+            data,
+            ["diagnosis", "kind", "amount"],
+            tmp_path_factory.mktemp("out") / "run",
+            classifier=RepertoireClassifier(kernels=4, heads=2, queries=1, epochs=0),
+            folds=2,
+            inner_folds=0,
+        )
+    return {section.title: section for section in page(report).sections}
+
+
+def test_every_picture_is_drawn_for_both_grounds(sections):
+    figures = [figure for section in sections.values() for figure in section.figures]
+    assert len(figures) == 3 + 2 + 2
+    for figure in figures:
+        assert figure.light.startswith(b"\x89PNG")
+        assert figure.dark.startswith(b"\x89PNG")
+        assert figure.light != figure.dark
+
+
+def test_models_stand_side_by_side(sections):
+    for name, columns in (("diagnosis", 7), ("kind", 7), ("amount", 7)):
+        table = sections[f"{name}: all models on the same repertoires"].tables[0]
+        assert [row[0] for row in table.rows] == [
+            "Hopfield pooling",
+            "pooling, random start",
+            "gapped k-mers",
+            "ensemble",
+            "J genes alone",
+        ]
+        assert len(table.columns) == columns
+        assert table.rows[0][-1] == ""
+        for row in table.rows[1:]:
+            assert re.match(r"(0|1)\.\d{4}$|< 0\.0001$", row[-1])
+
+
+def test_the_cohort_is_counted(sections):
+    tables = sections["Cohort"].tables[::2]  # after each comes the same by batch
+    assert [row[:3] for row in tables[1].rows] == [["a", 10, 10], ["b", 10, 10], ["c", 10, 10]]
+    assert tables[2].rows[0][:3] == ["from 0 to 10", 30, 30]
+
+
+def test_intervals_are_drawn_where_they_belong():
+    values = np.array([0.9, np.nan])
+    figure = evaluation.intervals(
+        ["us", "them"], values, values - 0.1, values + 0.05, "title", "AUC", 0.5
+    )
+    drawn = figure.axes[0]
+    assert [text.get_text() for text in drawn.get_yticklabels()] == ["us", "them"]
+    np.testing.assert_allclose(drawn.collections[0].get_segments()[0], [[0.8, 0], [0.95, 0]])
