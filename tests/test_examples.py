@@ -17,11 +17,12 @@ SAYS = {
     ),
     "latch_sequence": (r"LSTM +seed 0: test accuracy [01]\.\d{3}", ["latch_sequence.png"]),
 }
+PAGES = {"real_repertoires": (r"lane alone +[01]\.\d{3}", "run/report.html")}
 
 
 def test_every_example_is_tested():
     programs = {path.stem for path in EXAMPLES.glob("*.py") if "__main__" in path.read_text()}
-    assert programs == SAYS.keys()
+    assert programs == SAYS.keys() | PAGES.keys()
 
 
 @pytest.mark.parametrize("name", SAYS)
@@ -36,3 +37,15 @@ def test_example(name, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == pictures
     for picture in pictures:
         assert image.imread(tmp_path / picture).std() > 0
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_example_with_a_page(name, tmp_path):
+    pytest.importorskip("polars")
+    pytest.importorskip("pyimmunarch")
+    command = [sys.executable, EXAMPLES / f"{name}.py", "--quick", "--out", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    says, page = PAGES[name]
+    assert re.search(says, done.stdout)
+    assert "research use only" in (tmp_path / page).read_text("utf-8")

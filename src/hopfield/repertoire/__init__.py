@@ -6,6 +6,8 @@ from hopfield.repertoire.dataset import RepertoireDataset
 from hopfield.repertoire.model import Architecture, RepertoireNetwork
 from hopfield.repertoire.reading import Reading, read, write_table
 from hopfield.repertoire.repertoire import ALPHABET, LOCI, Repertoire
+from hopfield.repertoire.report import RepertoireReport
+from hopfield.repertoire.run import train
 from hopfield.repertoire.simulation import Simulation, simulate, simulated
 from hopfield.repertoire.targets import Target
 
@@ -19,11 +21,13 @@ __all__ = [
     "RepertoireClassifier",
     "RepertoireDataset",
     "RepertoireNetwork",
+    "RepertoireReport",
     "Simulation",
     "Target",
     "check",
     "read",
     "simulate",
     "simulated",
+    "train",
     "write_table",
 ]
