@@ -98,7 +98,9 @@ def load(folder: Path) -> RepertoireClassifier:
         classifier.locus_ = {locus: locus for locus in LOCI}[described["locus"]]
         classifier.digest_ = described["data"]
         classifier.screens_ = tuple(screens)
-        classifier.clones_ = tuple(tuple(map(tuple, found)) for found in described["clones"])
+        classifier.clones_ = tuple(
+            tuple((junction, v, j) for junction, v, j in found) for found in described["clones"]
+        )
         classifier.history_ = History(
             training=_floats(described["history"]["training"]),
             validation=_floats(described["history"]["validation"]),
@@ -142,4 +144,4 @@ def _numbers(values: tuple[float, ...]) -> list[float | None]:
 
 def _floats(values: list[float | None]) -> tuple[float, ...]:
     """The inverse of `_numbers`."""
-    return tuple(float("nan") if value is None else value for value in values)
+    return tuple(float("nan") if value is None else float(value) for value in values)

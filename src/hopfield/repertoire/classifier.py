@@ -146,6 +146,10 @@ class RepertoireClassifier(BaseEstimator):  # type: ignore[misc]
         if settings.start == "screen":
             if rates is None:
                 rates = rates_of(repertoires, progress)
+            if rates.shape[0] != len(repertoires):
+                raise ArgumentError(
+                    f"rates has {rates.shape[0]} rows for {len(repertoires)} repertoires"
+                )
             if clones is None:
                 clones = public_clones(tqdm(repertoires, "clones", disable=not progress))
             screens = tuple(screen(rates, one, learning, self.most_kmers) for one in wanted)
@@ -323,7 +327,10 @@ class RepertoireClassifier(BaseEstimator):  # type: ignore[misc]
 def best_device(name: str) -> torch.device:
     """A device by its name; "auto" is a GPU where there is one."""
     if name != "auto":
-        return torch.device(name)
+        try:
+            return torch.device(name)
+        except RuntimeError as error:
+            raise ArgumentError(f"device is {name!r}; auto, cpu or cuda is expected") from error
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -359,7 +366,13 @@ def _targets(
     elif isinstance(wanted, Sequence) and wanted and all(isinstance(w, Target) for w in wanted):
         found = list(wanted)  # type: ignore[arg-type]
     else:
-        labels = wanted if isinstance(wanted, pl.Series) else pl.Series(np.asarray(wanted).tolist())
+        given = wanted if isinstance(wanted, pl.Series) else np.asarray(wanted)
+        if given.shape != (count,):
+            raise ArgumentError(
+                f"the labels have shape {given.shape} for {count} repertoires; one for each is "
+                f"expected (several labels are several targets)"
+            )
+        labels = given if isinstance(given, pl.Series) else pl.Series(given.tolist())
         found = [Target.of("label", labels, kind, classes=classes)]
     for target in found:
         if len(target) != count:

@@ -4,6 +4,7 @@ Each computes some repertoires of a batch; the gradients are summed, so that the
 one process up to rounding. With one process nothing happens here.
 """
 
+import atexit
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,15 +18,16 @@ from hopfield.repertoire.screen import Rows
 
 @contextmanager
 def processes() -> Iterator[None]:
-    """Join the other processes where `torchrun` has started several."""
-    if "WORLD_SIZE" not in os.environ or dist.is_initialized():
-        yield
-        return
-    dist.init_process_group("gloo")
-    try:
-        yield
-    finally:
-        dist.destroy_process_group()
+    """Join the other processes where `torchrun` has started several; all are done together.
+
+    The group stays until the process ends: who leaves it could not join it again.
+    """
+    if "WORLD_SIZE" in os.environ and not dist.is_initialized():
+        dist.init_process_group("gloo")
+        atexit.register(dist.destroy_process_group)
+    yield
+    if dist.is_initialized():
+        dist.barrier()
 
 
 def rank() -> int:

@@ -62,6 +62,8 @@ class Training:
             _check.positive_int(name, getattr(self, name))
         if self.epochs != 0:
             _check.positive_int("epochs", self.epochs)
+        if self.seed != 0:
+            _check.positive_int("seed", self.seed)
         _check.positive("learning_rate", self.learning_rate)
         if self.approximate is not None:
             _check.share("approximate", self.approximate)
@@ -209,12 +211,12 @@ def _fingerprint(
 def _stopped(checkpoint: Path, of: str) -> dict[str, Any]:
     """The state that a checkpoint keeps, if it is one of this training."""
     try:
-        state: dict[str, Any] = torch.load(checkpoint, weights_only=True)
+        state: Any = torch.load(checkpoint, weights_only=True)
     except (RuntimeError, EOFError, UnpicklingError) as error:
         raise FileError(
             f"{checkpoint} is no checkpoint, or damaged ({error}); remove it to start anew"
         ) from error
-    if state.get("of") != of:
+    if not isinstance(state, dict) or state.get("of") != of:
         raise FileError(
             f"{checkpoint} is of training with other data or settings; go on with those, or remove "
             f"it to start anew"
