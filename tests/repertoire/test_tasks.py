@@ -142,5 +142,5 @@ def test_tasks_lie_side_by_side():
     [("ordinal", ("a", "b")), ("binary", ("a",)), ("multiclass", ("a",)), ("regression", ("a",))],
 )
 def test_tasks_that_make_no_sense_are_errors(kind, classes):
-    with pytest.raises(ArgumentError, match="kind|classes"):
+    with pytest.raises(ArgumentError, match=r"kind|classes"):
         Task("label", kind, classes)
