@@ -1,5 +1,6 @@
 """`RepertoireClassifier`: Hopfield pooling over receptors, with scikit-learn's methods."""
 
+import os
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -10,7 +11,7 @@ import polars as pl
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, ClassifierMixin
 from tqdm import tqdm
 
 from hopfield import _check
@@ -29,7 +30,7 @@ from hopfield.repertoire.training import Cohort, History, Training, train
 Wanted = ArrayLike | pl.Series | Target | Sequence[Target]
 
 
-class RepertoireClassifier(BaseEstimator):  # type: ignore[misc]
+class RepertoireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Tells a label of a repertoire by Hopfield pooling over all its receptors.
 
     Labels of two kinds, of several, or quantities; several targets are learned together, and a
@@ -176,8 +177,14 @@ class RepertoireClassifier(BaseEstimator):  # type: ignore[misc]
 
     @property
     def classes_(self) -> NDArray[np.str_]:
-        """The classes of the first target."""
-        return np.array(self._fitted().tasks[0].classes)
+        """The classes of the first target.
+
+        Raises:
+            AttributeError: the classifier was not fit, as scikit-learn has it.
+        """
+        if not hasattr(self, "tasks_"):
+            raise AttributeError("classes_ is known once the classifier was fit")
+        return np.array(self.tasks_.tasks[0].classes)
 
     @property
     def seeds_(self) -> Seeds:
@@ -277,7 +284,7 @@ class RepertoireClassifier(BaseEstimator):  # type: ignore[misc]
         first, count = targets[0], len(targets[0])
         together = None
         if groups is not None:
-            together = np.unique(np.asarray(groups).astype(str), return_inverse=True)[1]
+            together = group_numbers(groups)
             if len(together) != count:
                 raise ArgumentError(f"groups has {len(together)} entries for {count} repertoires")
         labelled = np.any([target.labelled for target in targets], 0)
@@ -324,6 +331,15 @@ class RepertoireClassifier(BaseEstimator):  # type: ignore[misc]
         return network.to(best_device(self.device))
 
 
+def group_numbers(groups: ArrayLike) -> NDArray[np.int64]:
+    """A number for each group, `(R,)`; what has none is a group by itself."""
+    names = pl.Series(np.asarray(groups).tolist(), strict=False).cast(pl.String)
+    alone = pl.Series([f"row {place}" for place in range(len(names))])
+    named = names.is_not_null() & ~names.is_in(["NaN", "nan"])
+    kept = ("group " + names).zip_with(named, alone)
+    return np.unique(kept.to_numpy(), return_inverse=True)[1]
+
+
 def best_device(name: str) -> torch.device:
     """A device by its name; "auto" is a GPU where there is one."""
     if name != "auto":
@@ -331,7 +347,9 @@ def best_device(name: str) -> torch.device:
             return torch.device(name)
         except RuntimeError as error:
             raise ArgumentError(f"device is {name!r}; auto, cpu or cuda is expected") from error
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))  # as torchrun numbers them
 
 
 def rates_of(repertoires: Sequence[Repertoire], progress: bool = False) -> csr_array:
