@@ -11,6 +11,7 @@ from hopfield.repertoire.baselines import Confounders
 from hopfield.repertoire.classifier import RepertoireClassifier
 from hopfield.repertoire.cmv import reproduce_cmv
 from hopfield.repertoire.simulation import simulated
+from hopfield.report import Figure
 
 QUICK = {"inner_folds": 0, "classifier": RepertoireClassifier(kernels=4, heads=2, epochs=0)}
 HEADER = "rearrangement\tamino_acid\tframe_type\ttemplates\tv_resolved\tj_resolved\tsample_tags"
@@ -19,6 +20,8 @@ HEADER = "rearrangement\tamino_acid\tframe_type\ttemplates\tv_resolved\tj_resolv
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
     quick = {"gapped k-mers": Confounders("V genes"), "depth alone": Confounders("depth")}
+    blank = classmethod(lambda cls, draw, caption, alt: cls(b"", b"", caption, alt))
+    monkeypatch.setattr(Figure, "drawn", blank)
     for module in (run, contenders):
         monkeypatch.setattr(module, "baselines", lambda *_: quick)
 

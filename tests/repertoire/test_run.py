@@ -10,7 +10,13 @@ import pytest
 from hopfield.cli import main
 from hopfield.errors import ArgumentError
 from hopfield.repertoire import contenders, run
-from hopfield.repertoire.baselines import BASELINES, Confounders
+from hopfield.repertoire.baselines import (
+    BASELINES,
+    Confounders,
+    KmerRegression,
+    MinMaxSVM,
+    PublicClones,
+)
 from hopfield.repertoire.classifier import RepertoireClassifier
 from hopfield.repertoire.contenders import POOLING, Pooling
 from hopfield.repertoire.dataset import RepertoireDataset
@@ -90,7 +96,10 @@ def test_all_is_told_by_models_that_did_not_see_it(data, few, tmp_path, monkeypa
     assert set(report.chosen) == {"fold 1", "fold 2", "final model"}
 
 
-def test_labels_of_the_test_repertoires_change_no_prediction(data, tmp_path):
+def test_labels_of_the_test_repertoires_change_no_prediction(data, tmp_path, monkeypatch):
+    for model in (KmerRegression, MinMaxSVM, PublicClones, Confounders):
+        monkeypatch.setattr(model, "grid", model.grid[:2])
+    monkeypatch.setattr(run, "write", lambda report: None)
     split = pl.Series("set", ["train"] * 32 + ["test"] * 10)
     labels = data.metadata["diagnosis"].to_list()
     other = [*labels[:32], *labels[:31:-1]]
@@ -155,6 +164,10 @@ def test_files_of_a_run(data, few, tmp_path):
     auc = figures["splits"][POOLING]["metrics"]["pooled"]["auc"]["value"]
     assert auc == report.validations[0].headline(POOLING).value
     assert set(figures["batches"]) < set(figures["splits"])
+    ranked = pl.read_csv(out / "sequences.tsv", separator="\t")
+    assert ranked["rank"][0] == 1
+    assert set(ranked["output"]) == {"positive"}
+    assert ranked["junction_aa"][0] in page
     model = RepertoireClassifier.load(out / "model")
     assert model.digest_ == data.digest
     assert f"{POOLING}  " in str(report)
@@ -172,7 +185,9 @@ def test_files_name_nobody_if_redacted_escape_what_metadata_says_and_tell_of_shu
         assert "repertoire-0" not in text
         assert "subject-0" not in text
     assert not (tmp_path / "run" / "data.tsv").exists()
+    assert not (tmp_path / "run" / "sequences.tsv").exists()
     page = (tmp_path / "run" / "report.html").read_text()
+    assert report.explanations[0].sequences["junction_aa"][0] not in page
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
     assert "LABELS ARE SHUFFLED" in page

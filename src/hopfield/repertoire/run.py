@@ -26,6 +26,7 @@ from hopfield.repertoire.contenders import (
     tell_all,
 )
 from hopfield.repertoire.dataset import RepertoireDataset
+from hopfield.repertoire.explanation import explain
 from hopfield.repertoire.plan import Plan, PlanOptions, plan
 from hopfield.repertoire.report import FINAL, RepertoireReport, write
 from hopfield.repertoire.splits import Split
@@ -89,7 +90,7 @@ def train(
         store = Store(out, settings)
         pooling = Pooling(POOLING, classifier, store, candidates, inner_folds, progress)
         told, final = _told(planned, pooling, store, out / MODEL, progress)
-        return _report(planned, told, final, data, out, candidates, settings, redact)
+        return _report(planned, told, final, data, out, candidates, settings, redact, progress)
 
 
 def _told(
@@ -131,10 +132,12 @@ def _report(
     candidates: Sequence[Mapping[str, Any]],
     settings: dict[str, Any],
     redact: bool,
+    progress: bool,
 ) -> RepertoireReport:
     """Judge what was told, and write it."""
     targets = planned.study.targets
     fits = {one.name: told[one.name, POOLING] for one in planned.splits} | {FINAL: final}
+    classifier = RepertoireClassifier.load(out / MODEL)
     report = RepertoireReport(
         folder=out,
         cohort=data,
@@ -148,11 +151,16 @@ def _report(
             else None
             for i, one in enumerate(targets)
         ),
-        classifier=RepertoireClassifier.load(out / MODEL),
+        classifier=classifier,
         chosen={name: candidates[int(fit["candidate"])] for name, fit in fits.items()},
         seeded=tuple(
             {name: tuple(fit.get(f"k-mers {i}", ())) for name, fit in fits.items()}
             for i in range(len(targets))
+        ),
+        explanations=tuple(
+            explain(classifier, planned.study.data, task=i, output=output, progress=progress)
+            for i, target in enumerate(targets)
+            for output in (target.classes if target.kind == "multiclass" else (None,))
         ),
         settings=settings,
         redact=redact,

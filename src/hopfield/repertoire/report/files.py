@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,21 +11,46 @@ import polars as pl
 from hopfield.repertoire import kmers
 from hopfield.repertoire.reading import write_table
 from hopfield.repertoire.reading.whole import written_whole
+from hopfield.repertoire.report import explanation
 from hopfield.repertoire.report.page import page
 from hopfield.repertoire.report.report import PAGE, RepertoireReport
 from hopfield.repertoire.validation import Validation
+from hopfield.report import Section
 
 
 def write(report: RepertoireReport) -> None:
-    """Write `predictions.tsv`, `data.tsv`, `results.json` and `report.html`."""
+    """Write `predictions.tsv`, `results.json` and `report.html`.
+
+    And, where nothing is redacted, `data.tsv` and `sequences.tsv`.
+    """
     folder = report.folder
     write_table(predictions(report), folder / "predictions.tsv")
     if not report.redact:
         write_table(report.cohort.summary(), folder / "data.tsv")
+        write_table(sequences(report), folder / "sequences.tsv")
     with written_whole(folder / "results.json") as part:
         text = json.dumps(results(report), indent=1, ensure_ascii=False, allow_nan=False)
         part.write_text(text + "\n", "utf-8")
-    page(report).save(folder / PAGE)
+    page(report, explained(report)).save(folder / PAGE)
+
+
+def sequences(report: RepertoireReport) -> pl.DataFrame:
+    """The receptors that the final model goes by, ranked, for each target and class."""
+    return pl.concat(
+        found.sequences.with_columns(
+            target=pl.lit(found.target, pl.String), output=pl.lit(found.output, pl.String)
+        )
+        for found in report.explanations
+    )
+
+
+def explained(report: RepertoireReport) -> list[Section]:
+    """What the answers of the final model rest on, as sections."""
+    return [
+        replace(section, title=f"{found.target}, {found.output}: {section.title}")
+        for found in report.explanations
+        for section in explanation.sections(found.redacted() if report.redact else found)
+    ]
 
 
 def predictions(report: RepertoireReport) -> pl.DataFrame:

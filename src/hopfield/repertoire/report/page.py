@@ -2,7 +2,7 @@
 
 import platform
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -28,8 +28,8 @@ SHOWN = 50  # rows of a table of problems
 LIBRARIES = ("hopfield", "torch", "numpy", "scipy", "scikit-learn", "polars")
 
 
-def page(report: RepertoireReport) -> Report:
-    """The page of a run."""
+def page(report: RepertoireReport, explained: Sequence[Section] = ()) -> Report:
+    """The page of a run; with sections on what its answers rest on."""
     names = ", ".join(one.target.name for one in report.validations)
     study = report.plan.study
     sections = [_findings(report)]
@@ -39,7 +39,7 @@ def page(report: RepertoireReport) -> Report:
         if over is not None:
             sections.append(_over_batches(one, over))
         sections.append(_seeds(report, one.target, seeded))
-    sections += [_cohort(report), _data(report), _settings(report)]
+    sections += [*explained, _cohort(report), _data(report), _settings(report)]
     shuffled = report.settings["shuffle_labels"] is not None
     return Report(
         f"{names} from {study.data.locus} repertoires. {USE}",
@@ -209,7 +209,11 @@ def _folds(one: Validation) -> Section:
         f"{one.target.name}: folds",
         tables=[
             Table(["model", *names], rows, f"{FIGURE[one.target.kind]} in each fold."),
-            Table(["repertoires", *names], [["learned from, told", *sizes]], "Sizes."),
+            Table(
+                ["repertoires", *names],
+                [["learned from, told", *sizes]],
+                "Repertoires with a label.",
+            ),
             Table(
                 ["seconds", *(split.name for split in one.splits)],
                 times,
@@ -244,8 +248,10 @@ def _over_batches(one: Validation, over: Validation) -> Section:
             "told well in folds and not here was learned from the batch."
         ],
         [
-            Table(["model", f"{figure}, batches left out", f"{figure}, folds"], rows, "All."),
-            Table(["left out", "repertoires", f"{figure} of {POOLING}"], each, "Each batch."),
+            Table(
+                ["model", f"{figure}, batches left out", f"{figure}, folds"], rows, "All models."
+            ),
+            Table(["split", "repertoires", f"{figure} of {POOLING}"], each, "Each batch."),
         ],
     )
 

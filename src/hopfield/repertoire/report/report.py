@@ -7,6 +7,7 @@ from typing import Any
 
 from hopfield.repertoire.classifier import RepertoireClassifier
 from hopfield.repertoire.dataset import RepertoireDataset
+from hopfield.repertoire.explanation import Explanation
 from hopfield.repertoire.plan import Plan
 from hopfield.repertoire.validation import Validation, interval
 
@@ -19,7 +20,8 @@ class RepertoireReport:
     """What `train` found; printed, it is a table of the models.
 
     Attributes:
-        folder: with `report.html`, `results.json`, `predictions.tsv`, `data.tsv` and `model/`.
+        folder: with `report.html`, `results.json`, `predictions.tsv`, `sequences.tsv`, `data.tsv`
+            and `model/`.
         cohort: all repertoires that were read, also those without a label.
         plan: what was to be told, and how repertoires were split.
         validations: of each target.
@@ -27,6 +29,8 @@ class RepertoireReport:
         classifier: the final model, of all repertoires with a label.
         chosen: the settings that inner folds chose, for each split and for the final model.
         seeded: k-mers that training began at, for each target; for each split and the final model.
+        explanations: what the answers of the final model rest on, for each target; of several
+            classes for each of them.
         settings: all that the results depend on.
         redact: whether names and sequences are left out of what is written.
     """
@@ -39,6 +43,7 @@ class RepertoireReport:
     classifier: RepertoireClassifier
     chosen: dict[str, Mapping[str, Any]]
     seeded: tuple[dict[str, tuple[int, ...]], ...]
+    explanations: tuple[Explanation, ...]
     settings: dict[str, Any]
     redact: bool
 
