@@ -84,7 +84,7 @@ class Pooling:
 
     def tell(self, study: Study, split: Split) -> Arrays:
         best = self.choose(study, split)
-        fitted = self.fit(study, split.train, best)
+        fitted = self.fit(study, split.train, best, split.name)
         found = fitted.predict_proba([study.data[i] for i in split.test])
         found = found if len(study.targets) > 1 else [found]
         return {str(number): one for number, one in enumerate(found)} | of_fit(fitted, best)
@@ -107,15 +107,15 @@ class Pooling:
         quiet = not self.progress or distributed.rank() > 0
         for number, fold in tqdm(fits, "settings", leave=False, disable=quiet):
             name = f"{split.name}, {fold.name}, candidate {number}"
-            kept = self.store.kept(name, partial(self._loss, study, fold, number))
+            kept = self.store.kept(name, partial(self._loss, study, fold, number, split.name))
             losses[number] += float(kept["loss"])
         distributed.from_first([losses])
         return int(losses.argmin())
 
     def fit(
-        self, study: Study, rows: Rows, candidate: int, progress: bool = False
+        self, study: Study, rows: Rows, candidate: int, name: str, progress: bool = False
     ) -> RepertoireClassifier:
-        """The classifier with the settings of a candidate, fit on some rows."""
+        """The classifier with the settings of a candidate, fit on some rows; may be stopped."""
         settings = self.classifier.get_params() | dict(self.candidates[candidate])
         repertoires: Any = study.data  # with their digest, which the final model keeps
         if len(rows) < len(study.data):
@@ -126,12 +126,13 @@ class Pooling:
             groups=None if study.groups is None else study.groups[rows],
             rates=study.features.rates[rows],
             clones=study.features.clones.of(rows),
+            checkpoint=self.store.checkpoint(f"{self.name}, {name}, candidate {candidate}"),
             progress=progress,
         )
 
-    def _loss(self, study: Study, fold: Split, candidate: int) -> Arrays:
+    def _loss(self, study: Study, fold: Split, candidate: int, outer: str) -> Arrays:
         """The mean loss of the test rows of an inner fold."""
-        fitted = self.fit(study, fold.train, candidate)
+        fitted = self.fit(study, fold.train, candidate, f"{outer}, {fold.name}")
         outputs = torch.from_numpy(
             fitted.decision_function([study.data[i] for i in fold.test]).astype(np.float64)
         )

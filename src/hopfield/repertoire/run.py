@@ -117,7 +117,7 @@ def _final(study: Study, pooling: Pooling, folder: Path, progress: bool) -> Arra
     """The model of all repertoires, saved."""
     everything = np.arange(len(study.data))
     best = pooling.choose(study, Split(FINAL, everything, everything[:0]))
-    fitted = pooling.fit(study, everything, best, progress)
+    fitted = pooling.fit(study, everything, best, FINAL, progress)
     if distributed.rank() == 0:
         fitted.save(folder)
     return of_fit(fitted, best)
@@ -167,6 +167,9 @@ def _report(
     )
     if distributed.rank() == 0:
         write(report)
+        if redact:  # public clones are sequences of people
+            classifier.clones_ = tuple(() for _ in classifier.clones_)
+            classifier.save(out / MODEL)
     return report
 
 

@@ -43,7 +43,7 @@ class Store:
         What all processes compute together is there for all of them or for none: it is written
         after each of them has looked.
         """
-        path = self._parts / (hashlib.sha256(name.encode()).hexdigest()[:16] + ".npz")
+        path = self._path(name, ".npz")
         if path.exists():
             with np.load(path, allow_pickle=False) as arrays:
                 return dict(arrays)
@@ -52,6 +52,13 @@ class Store:
             with written_whole(path) as part, part.open("wb") as file:
                 np.savez(file, allow_pickle=False, **found)
         return found
+
+    def checkpoint(self, name: str) -> Path:
+        """Where training that is going on may keep its state."""
+        return self._path(name, ".training")
+
+    def _path(self, name: str, ending: str) -> Path:
+        return self._parts / (hashlib.sha256(name.encode()).hexdigest()[:16] + ending)
 
 
 def _claim(folder: Path, settings: dict[str, Any]) -> None:
