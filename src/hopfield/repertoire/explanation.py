@@ -1,7 +1,7 @@
 """`explain`: the receptors and motifs that a classifier's answer rests on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from hopfield.errors import ArgumentError
 from hopfield.phases import PhaseLabel, count_holding, phase
 from hopfield.repertoire.attribution import Attribution, attribute, blocks
 from hopfield.repertoire.classifier import RepertoireClassifier
+from hopfield.repertoire.dataset import RepertoireDataset
 from hopfield.repertoire.model import RepertoireNetwork
 from hopfield.repertoire.motifs import Motif, Windows, residue_counts
 from hopfield.repertoire.repertoire import Repertoire
@@ -52,10 +53,37 @@ class Explanation:
     repertoires: pl.DataFrame
     motifs: tuple[Motif, ...]
 
+    def __str__(self) -> str:
+        motifs = [f"motif {one.consensus or '(unclear)'}: {one.share:.0%}" for one in self.motifs]
+        return "\n".join([*self.findings(), *motifs])
+
+    def findings(self) -> list[str]:
+        """On how many receptors the answers rest, in words."""
+        rows = self.repertoires.filter(pl.col("weight") >= pl.col("weight").max() / 2)
+        middle = rows.select(pl.median("receptors", "receptors_90", "state_90"))
+        count, speaking, seen = middle.row(0)
+        gap = self.repertoires.select(pl.col("gap").abs().max()).item()
+        return [
+            f"Of the {len(rows)} repertoires that count most, the middle one has {count:.0f} "
+            f"receptors, of which {speaking:.0f} hold 90 % of what speaks for {self.output}; its "
+            f"most telling state has 90 % of its association with {seen:.0f}.",
+            f"Scores miss the difference between output and reference by at most {gap:.2g}.",
+        ]
+
+    def redacted(self) -> "Explanation":
+        """The same without names of repertoires and without sequences."""
+        numbers = pl.int_range(1, pl.len() + 1).cast(pl.String).alias("repertoire_id")
+        return replace(
+            self,
+            sequences=self.sequences.drop("junction_aa"),
+            repertoires=self.repertoires.with_columns(numbers),
+            motifs=tuple(replace(motif, seed=None) for motif in self.motifs),
+        )
+
 
 def explain(
     classifier: RepertoireClassifier,
-    repertoires: Sequence[Repertoire],
+    repertoires: Sequence[Repertoire] | RepertoireDataset,
     *,
     task: int = 0,
     output: str | None = None,
@@ -85,8 +113,8 @@ def explain(
     ledger, rows, background = Ledger(_check.positive_int("top", top)), [], np.zeros(20)
     windows: Windows | None = None
     names = getattr(repertoires, "ids", range(len(repertoires)))
-    shown = tqdm(zip(names, repertoires, strict=True), "explaining", disable=not progress)
-    for name, repertoire in shown:
+    shown = tqdm(repertoires, "explaining", disable=not progress)
+    for name, repertoire in zip(names, shown, strict=True):
         found = attribute(network, repertoire, asked.weights.to(network.mean))
         weight = asked.weight(found)
         ledger.add(repertoire, found.scores * weight)

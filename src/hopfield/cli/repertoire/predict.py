@@ -1,0 +1,31 @@
+"""Say what a model tells of new repertoires; for research use only."""
+
+import argparse
+from pathlib import Path
+
+from hopfield.cli.repertoire.cohort import add_cohort_options, cohort_options
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    add_model_and_path(parser)
+    parser.add_argument("-o", "--out", type=Path, required=True, help="TSV of predictions")
+    parser.add_argument("--strict", action="store_true", help="fail if a repertoire is left out")
+    add_cohort_options(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run `hopfield.repertoire.prediction.predict` and write what it found."""
+    from hopfield.repertoire.prediction import predict
+    from hopfield.repertoire.reading import write_table
+
+    found = predict(options.model, options.path, strict=options.strict, **cohort_options(options))
+    write_table(found, options.out)
+    told = found["receptors"].is_not_null().sum()
+    print(f"{told} of {len(found)} repertoires: {options.out} (for research use only)")
+
+
+def add_model_and_path(parser: argparse.ArgumentParser) -> None:
+    """The model, and what it is used on."""
+    parser.add_argument("model", type=Path, help="folder of a model, such as run/model")
+    parser.add_argument("path", type=Path, help="metadata, folder, or one file of receptors")

@@ -1,0 +1,96 @@
+"""What answers rest on, as a page, or as files."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hopfield.plot.logos import logo
+from hopfield.plot.theme import theme
+from hopfield.repertoire.explanation import Explanation
+from hopfield.repertoire.motifs import Motif
+from hopfield.repertoire.reading import write_table
+from hopfield.repertoire.repertoire import ALPHABET
+from hopfield.repertoire.report.page import USE, WARNING
+from hopfield.report import Figure, Report, Section, Table
+
+SHOWN = 50  # rows of a table
+
+
+def write(found: Explanation, path: str | Path) -> None:
+    """Write a page, or logos, matrices and the table of repertoires to a folder.
+
+    Args:
+        found: what is told; `redacted`, where need be.
+        path: ends in .html, or is a folder, made if it is missing.
+    """
+    path = Path(path)
+    if path.suffix.lower() in (".html", ".htm"):
+        page(found).save(path)
+        return
+    path.mkdir(parents=True, exist_ok=True)
+    write_table(found.repertoires, path / "repertoires.tsv")
+    for number, motif in enumerate(found.motifs, 1):
+        write_table(motif.frame(), path / f"motif-{number}.tsv")
+        with theme():
+            _drawn(motif).savefig(path / f"motif-{number}.png")
+
+
+def page(found: Explanation) -> Report:
+    """The page."""
+    return Report(
+        f"What {found.output} of {found.target} rests on. {USE}",
+        f"{USE}. {WARNING} It says what a model goes by, which need not be a cause.",
+        sections(found),
+    )
+
+
+def sections(found: Explanation) -> list[Section]:
+    """Motifs, the best receptors, and on how many of them each answer rests."""
+    motifs = [
+        Figure.drawn(partial(_drawn, motif), _caption(motif), f"Logo of {motif.consensus}")
+        for motif in found.motifs
+    ]
+    best, repertoires = found.sequences.head(SHOWN), found.repertoires.head(SHOWN)
+    return [
+        Section(
+            "Motifs",
+            [
+                f"Residues that kernels see in the receptors that hold 90 % of what speaks for "
+                f"{found.output}, each weighted by what it adds by that kernel."
+                if motifs
+                else f"No motif speaks for {found.output}."
+            ],
+            figures=motifs,
+        ),
+        Section(
+            "Receptors",
+            [
+                "What a receptor adds to the output, by integrated gradients, summed over "
+                "repertoires, each weighted by the probability of the class."
+            ],
+            [Table(best.columns, best.rows(), f"The best {len(best)} of {len(found.sequences)}.")],
+        ),
+        Section(
+            "On how many receptors answers rest",
+            found.findings(),
+            [
+                Table(
+                    repertoires.columns,
+                    repertoires.rows(),
+                    f"{len(repertoires)} of {len(found.repertoires)} repertoires.",
+                )
+            ],
+        ),
+    ]
+
+
+def _caption(motif: Motif) -> str:
+    seed = "" if motif.seed is None else f" Its kernel began with {motif.seed}."
+    return (
+        f"{motif.consensus or 'no clear residue'}: {motif.share:.0%} of what these receptors add, "
+        f"from {motif.receptors:.0f} receptors (effective number).{seed}"
+    )
+
+
+def _drawn(motif: Motif) -> Any:
+    return logo(motif.matrix, motif.information, ALPHABET, motif.consensus or "no clear residue")
