@@ -1,7 +1,7 @@
 """`RepertoireClassifier`: Hopfield pooling over receptors, with scikit-learn's methods."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -192,6 +192,14 @@ class RepertoireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         self._fitted()
         return seeds(self.network_.architecture, self.screens_, [*chain(*self.clones_)])
 
+    def check_known(self, repertoires: Iterable[Repertoire]) -> None:
+        """The classifier was fit, and these are of its locus, and none is empty."""
+        self._fitted()
+        if (locus := _one_locus(repertoires)) != self.locus_:
+            raise ArgumentError(
+                f"the repertoires are of locus {locus}; the model knows {self.locus_}"
+            )
+
     def decision_function(
         self, repertoires: Sequence[Repertoire], *, progress: bool = False
     ) -> NDArray[np.float32]:
@@ -199,11 +207,7 @@ class RepertoireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
 
         Each repertoire is told by itself: what else is predicted makes no difference.
         """
-        self._fitted()
-        if (locus := _one_locus(repertoires)) != self.locus_:
-            raise ArgumentError(
-                f"the repertoires are of locus {locus}; the model knows {self.locus_}"
-            )
+        self.check_known(repertoires)
         self.network_.eval()
         with torch.no_grad():
             rows = [
@@ -358,7 +362,7 @@ def rates_of(repertoires: Sequence[Repertoire], progress: bool = False) -> csr_a
     return root_rates(counts, np.array([len(repertoire) for repertoire in repertoires]))
 
 
-def _one_locus(repertoires: Sequence[Repertoire]) -> str:
+def _one_locus(repertoires: Iterable[Repertoire]) -> str:
     loci = {repertoire.locus for repertoire in repertoires}
     if len(loci) != 1:
         raise ArgumentError(

@@ -19,7 +19,7 @@ from hopfield.repertoire.classifier import RepertoireClassifier
 from hopfield.repertoire.dataset import RepertoireDataset
 from hopfield.repertoire.model import RepertoireNetwork
 from hopfield.repertoire.motifs import Motif, Windows, residue_counts
-from hopfield.repertoire.repertoire import Repertoire
+from hopfield.repertoire.repertoire import ALPHABET, Repertoire
 from hopfield.repertoire.tasks import Tasks
 
 RECEPTOR = ("junction_aa", "v_call", "j_call")
@@ -94,8 +94,8 @@ def explain(
 
     What each receptor adds in each repertoire is found by integrated gradients (see `attribute`),
     and summed over repertoires, each weighted by the probability that the classifier gives the
-    class there: what speaks for it in a repertoire that does not have it counts little. The
-    weights for a quantity are 1.
+    class there: what speaks for it in a repertoire that does not have it counts little. For a
+    quantity the weight is its unit.
 
     Args:
         classifier: that was fit.
@@ -106,11 +106,14 @@ def explain(
         progress: show a bar.
 
     Raises:
-        ArgumentError: there is no such task or class, or none is named of more than two.
+        ArgumentError: there is no such task or class, or none is named of more than two; or the
+            repertoires are not such as the classifier knows.
     """
+    classifier.check_known(repertoires)
     asked = Question.of(classifier.tasks_, task, output)
     network = classifier.network_.eval()
-    ledger, rows, background = Ledger(_check.positive_int("top", top)), [], np.zeros(20)
+    ledger, rows = Ledger(_check.positive_int("top", top)), []
+    background = np.zeros(len(ALPHABET))
     windows: Windows | None = None
     names = getattr(repertoires, "ids", range(len(repertoires)))
     shown = tqdm(repertoires, "explaining", disable=not progress)

@@ -60,18 +60,11 @@ def predict(
             columns[f"predicted: {task.name}"] = np.array(task.classes)[found.argmax(1)]
             columns |= {f"{task.name}: {c}": found[:, i] for i, c in enumerate(task.classes)}
     pairs = zip(data, data.readings, strict=True)
-    known = pl.DataFrame(
-        columns
-        | {
-            "receptors": [len(repertoire) for repertoire in data],
-            "notes": ["; ".join(_notes(classifier, *pair)) or None for pair in pairs],
-        }
-    )
-    left_out = pl.DataFrame(
-        [(one.id, one.message) for one in data.problems],
-        {"repertoire_id": pl.String, "notes": pl.String},
-        orient="row",
-    )
+    columns["receptors"] = [len(repertoire) for repertoire in data]
+    columns["notes"] = ["; ".join(_notes(classifier, *pair)) or None for pair in pairs]
+    text = {"repertoire_id": pl.String, "notes": pl.String}
+    known = pl.DataFrame(columns, schema_overrides=text)
+    left_out = pl.DataFrame([(one.id, one.message) for one in data.problems], text, orient="row")
     return pl.concat([known, left_out], how="diagonal")
 
 

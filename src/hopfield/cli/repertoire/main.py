@@ -1,5 +1,12 @@
 """`hopfield repertoire COMMAND`: each command is a function of `hopfield.repertoire`."""
 
-from hopfield.cli.repertoire import check, reproduce, simulate, train
+from hopfield.cli.repertoire import check, explain, predict, reproduce, simulate, train
 
-COMMANDS = {"simulate": simulate, "check": check, "train": train, "reproduce": reproduce}
+COMMANDS = {
+    "simulate": simulate,
+    "check": check,
+    "train": train,
+    "predict": predict,
+    "explain": explain,
+    "reproduce": reproduce,
+}

@@ -14,6 +14,7 @@ from hopfield.repertoire.report.page import USE, WARNING
 from hopfield.report import Figure, Report, Section, Table
 
 SHOWN = 50  # rows of a table
+LOGOS = 12  # on a page
 
 
 def write(found: Explanation, path: str | Path) -> None:
@@ -48,7 +49,7 @@ def sections(found: Explanation) -> list[Section]:
     """Motifs, the best receptors, and on how many of them each answer rests."""
     motifs = [
         Figure.drawn(partial(_drawn, motif), _caption(motif), f"Logo of {motif.consensus}")
-        for motif in found.motifs
+        for motif in found.motifs[:LOGOS]
     ]
     best, repertoires = found.sequences.head(SHOWN), found.repertoires.head(SHOWN)
     return [
