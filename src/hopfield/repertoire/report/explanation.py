@@ -15,6 +15,7 @@ from hopfield.report import Figure, Report, Section, Table
 
 SHOWN = 50  # rows of a table
 LOGOS = 12  # on a page
+COLUMNS = ("repertoire_id", "output", "receptors", "receptors_90", "state", "state_90", "phase")
 
 
 def write(found: Explanation, path: str | Path) -> None:
@@ -51,7 +52,8 @@ def sections(found: Explanation) -> list[Section]:
         Figure.drawn(partial(_drawn, motif), _caption(motif), f"Logo of {motif.consensus}")
         for motif in found.motifs[:LOGOS]
     ]
-    best, repertoires = found.sequences.head(SHOWN), found.repertoires.head(SHOWN)
+    best = found.sequences.head(SHOWN)
+    repertoires = found.repertoires.select(COLUMNS).head(SHOWN)
     return [
         Section(
             "Motifs",
