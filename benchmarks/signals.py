@@ -4,7 +4,7 @@ python -m benchmarks.signals                          all signals, seeds 0 to 2
 python -m benchmarks.signals "k-mer, 1 %" --seeds 0   one of them
 
 Each fold of each seed is kept in docs/signals.json as soon as it is there, so that this may be
-stopped and goes on; docs/signals.md is written from it. `--times` measures instead how long one
+stopped and goes on; the table in docs/repertoire.md is written from it. `--times` measures instead how long one
 fold takes, alone on the machine: reading the files, the screen, and the model.
 """
 
@@ -62,6 +62,7 @@ CASES = {
 }
 SHUFFLED = "4-mer in 0.1 %, labels shuffled"
 SHUFFLES = 20
+START, END = "<!-- signals -->", "<!-- /signals -->"
 
 
 def cohort(case: Case, seed: int) -> RepertoireDataset:
@@ -183,7 +184,7 @@ def table(kept: dict) -> str:
     """The page of the documentation."""
     names = [POOLING, *(baseline.name for baseline in BASELINES)]
     lines = [
-        "| signal | " + " | ".join(names) + " | asked | seeds |",
+        "| signal | " + " | ".join(names) + " | asked | folds of seeds |",
         "|---|" + "--:|" * (len(names) + 2),
     ]
     for case_name, case in CASES.items():
@@ -191,9 +192,10 @@ def table(kept: dict) -> str:
         if not runs:
             continue
         seeds = {key.split(" | ")[1] for key in runs}
+        folds_of_seeds = f"{len(runs)} of {len(seeds)}"
         cells = [interval([run[name] for run in runs.values()]) for name in names]
         asked = "best − .01" if case.least is None else f"≥ {case.least}"
-        lines.append(f"| {case_name} | {' | '.join(cells)} | {asked} | {len(seeds)} |")
+        lines.append(f"| {case_name} | {' | '.join(cells)} | {asked} | {folds_of_seeds} |")
     mixed = [v["auc"][POOLING] for k, v in kept.items() if k.startswith(SHUFFLED)]
     if mixed:
         lines.append(f"| {SHUFFLED} ({len(mixed)}) | {interval(mixed)} | | | | .50 ± .05 | |")
@@ -234,7 +236,15 @@ def main() -> None:
                 shuffled(options.seeds[0], kept, path)
             else:
                 auc_of(name, seed, kept, path)
-    print(table(kept))
+    write(table(kept))
+
+
+def write(found: str) -> None:
+    """Put the table into the documentation."""
+    page = DOCS / "repertoire.md"
+    before, _, rest = page.read_text().partition(START)
+    page.write_text(f"{before}{START}\n{found}{END}{rest.partition(END)[2]}")
+    print(found)
 
 
 if __name__ == "__main__":
