@@ -4,8 +4,8 @@ python -m benchmarks.signals                          all signals, seeds 0 to 2
 python -m benchmarks.signals "k-mer, 1 %" --seeds 0   one of them
 
 Each fold of each seed is kept in docs/signals.json as soon as it is there, so that this may be
-stopped and goes on; the table in docs/repertoire.md is written from it. `--times` measures instead how long one
-fold takes, alone on the machine: reading the files, the screen, and the model.
+stopped and goes on; the table in docs/repertoire.md is written from it. `--times` measures instead
+how long one fold takes, alone on the machine: reading the files, the screen, and the model.
 """
 
 import argparse

@@ -3,7 +3,10 @@
 from hopfield.repertoire.checking import Check, check
 from hopfield.repertoire.classifier import RepertoireClassifier
 from hopfield.repertoire.dataset import RepertoireDataset
+from hopfield.repertoire.explanation import Explanation, explain
 from hopfield.repertoire.model import Architecture, RepertoireNetwork
+from hopfield.repertoire.motifs import Motif
+from hopfield.repertoire.prediction import predict
 from hopfield.repertoire.reading import Reading, read, write_table
 from hopfield.repertoire.repertoire import ALPHABET, LOCI, Repertoire
 from hopfield.repertoire.report import RepertoireReport
@@ -16,6 +19,8 @@ __all__ = [
     "LOCI",
     "Architecture",
     "Check",
+    "Explanation",
+    "Motif",
     "Reading",
     "Repertoire",
     "RepertoireClassifier",
@@ -25,6 +30,8 @@ __all__ = [
     "Simulation",
     "Target",
     "check",
+    "explain",
+    "predict",
     "read",
     "simulate",
     "simulated",
