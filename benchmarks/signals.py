@@ -1,7 +1,7 @@
-"""Simulated signals: the test AUC of Hopfield pooling beside baselines, by nested folds.
+"""Simulated signals: the test AUC of Hopfield pooling beside baselines, by outer folds.
 
 python -m benchmarks.signals                          all signals, seeds 0 to 2
-python -m benchmarks.signals "k-mer, 1 %" --seeds 0   one of them
+python -m benchmarks.signals "4-mer in 1 %" --seeds 0   one of them
 
 Each fold of each seed is kept in docs/signals.json as soon as it is there, so that this may be
 stopped and goes on; the table in docs/repertoire.md is written from it. `--times` measures instead
@@ -189,7 +189,7 @@ def table(kept: dict) -> str:
     ]
     for case_name, case in CASES.items():
         runs = {k: v["auc"] for k, v in kept.items() if k.startswith(f"{case_name} |")}
-        if not runs:
+        if len(runs) < 5:  # no seed is whole
             continue
         seeds = {key.split(" | ")[1] for key in runs}
         folds_of_seeds = f"{len(runs)} of {len(seeds)}"
@@ -222,6 +222,8 @@ def main() -> None:
         one_fold(options.fold)
         return
     names = options.cases or [*CASES, SHUFFLED]
+    if unknown := set(names) - {*CASES, SHUFFLED}:
+        parser.error(f"{unknown.pop()!r} is no signal; those are {', '.join([*CASES, SHUFFLED])}")
     path = DOCS / ("signals.times.json" if options.times else "signals.json")
     kept = json.loads(path.read_text()) if path.exists() else {}
     if options.times:
