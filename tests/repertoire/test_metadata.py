@@ -123,13 +123,13 @@ def test_numbers_are_numbers_where_nothing_is_lost(cells, values):
 
 def test_words_for_nothing_are_empty_cells_and_said(write):
     known = read_metadata(
-        write("id,file,dx,sex\n1,a.tsv,None,F\n2,b.tsv,None,?\n3,c.tsv,x,n/a\n4,NA,x,\n")
+        write("id,file,dx,sex\n1,a.tsv,Unknown,F\n2,b.tsv,Unknown,?\n3,c.tsv,none,n/a\n4,NA,x,\n")
     )
-    assert known.frame["dx"].to_list() == [None, None, "x", "x"]
+    assert known.frame["dx"].to_list() == [None, None, "none", "x"]
     assert known.frame["sex"].to_list() == ["F", None, None, None]
     assert known.files[3] is None
     assert known.notes == (
-        "column 'dx': 'None' is taken for an empty cell, in 2 rows",
+        "column 'dx': 'Unknown' is taken for an empty cell, in 2 rows",
         "column 'sex': '?' is taken for an empty cell, in 1 row",
         "column 'sex': 'n/a' is taken for an empty cell, in 1 row",
     )

@@ -18,7 +18,7 @@ SEX = ("sex", "gender", "biological_sex")
 AGE = ("age", "age_years", "age_at_sampling")
 
 MISSING = (
-    *("na", "n/a", "#n/a", "nan", "null", "none", "unknown", "missing", "?", "~"),
+    *("na", "n/a", "#n/a", "nan", "null", "unknown", "missing", "?", "~"),  # none may be a class
     *("not available", "not provided", "not collected"),
 )
 NUMBER = r"^-?(0|[1-9]\d*)(\.\d+([eE][-+]?\d+)?)?$"  # 007 and 1E5 are names: of runs, of wells

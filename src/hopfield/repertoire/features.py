@@ -78,7 +78,7 @@ class Features:
     @cached_property
     def minmax(self) -> Array:
         """The MinMax kernel between shares of contiguous k-mers, `(R, R)`."""
-        counts = self.rates[:, : kmers.OF_FORM].power(2).toarray()
+        counts = self.rates[:, : kmers.OF_FORM].power(2).toarray().astype(np.float64)
         counts /= np.maximum(counts.sum(1, keepdims=True), 1e-9)
         return minmax(counts)
 
