@@ -1,5 +1,6 @@
 """A model on disk: read back as it was, or one clear error; nothing in it runs."""
 
+import hashlib
 import json
 import shutil
 
@@ -168,17 +169,28 @@ def test_tensors_of_another_model_are_an_error(folder, planted, tmp_path):
         RepertoireClassifier.load(folder)
 
 
-def test_a_tensor_too_few_or_too_many_is_an_error(folder):
-    import hashlib
+def exchange(folder, tensors):
+    """Other tensors, of which the description knows."""
+    save_file(tensors, folder / TENSORS)
+    digest = hashlib.sha256((folder / TENSORS).read_bytes()).hexdigest()
+    change(folder, lambda described: described.update(tensors=digest))
 
+
+def test_a_tensor_too_few_or_too_many_is_an_error(folder):
     tensors = load_file(folder / TENSORS)
     fewer = {name: tensor for name, tensor in tensors.items() if name != "head.bias"}
     for content in (fewer, tensors | {"more": torch.zeros(1)}, {}):
-        save_file(content, folder / TENSORS)
-        digest = hashlib.sha256((folder / TENSORS).read_bytes()).hexdigest()
-        change(folder, lambda described, digest=digest: described.update(tensors=digest))
+        exchange(folder, content)
         with pytest.raises(FileError, match="state_dict"):
             RepertoireClassifier.load(folder)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), 1])
+def test_tensors_that_no_training_leaves_are_an_error(folder, number):
+    tensors = load_file(folder / TENSORS)
+    exchange(folder, tensors | {"head.bias": torch.tensor([number])})
+    with pytest.raises(FileError, match=r"head\.bias is no tensor of finite float32"):
+        RepertoireClassifier.load(folder)
 
 
 KEYS = [

@@ -179,7 +179,10 @@ def test_files_name_nobody_if_redacted_escape_what_metadata_says_and_tell_of_shu
 ):
     names = data.metadata["diagnosis"].replace("positive", "<script>alert(1)</script>")
     evil = replace(data, metadata=data.metadata.with_columns(names))
+    report = small(evil, tmp_path / "run", shuffle_labels=3)  # which leaves names behind
+    assert (tmp_path / "run" / "sequences.tsv").exists()
     report = small(evil, tmp_path / "run", redact=True, shuffle_labels=3)
+    assert not any(report.classifier.clones_)
     for path in (tmp_path / "run").glob("*.*"):
         text = path.read_text()
         assert "repertoire-0" not in text

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from hopfield import _check
 from hopfield.plot.theme import COLOURS, SIZE, axes
 
+READABLE = 0.02  # bits, below which a letter is a line
 KINDS = {"basic": "KRH", "acidic": "DE", "polar": "STNQCYG", "hydrophobic": "AVILMFWP"}
 COLOUR = dict(zip(KINDS, (COLOURS[name] for name in ("one", "bound", "some", "all")), strict=True))
 
@@ -26,7 +27,9 @@ def logo(
     logomaker, pandas = (_check.extra(name, "repertoire") for name in ("logomaker", "pandas"))
     figure, drawn = axes(title, "position in kernel window", "information (bits)")
     figure.set_size_inches(SIZE[0], SIZE[0] * 0.5)
-    heights = pandas.DataFrame(matrix * information[:, None], range(1, len(matrix) + 1), [*letters])
+    tall = matrix * information[:, None]
+    tall = np.where(tall < READABLE, 0, tall)  # each letter takes time to draw
+    heights = pandas.DataFrame(tall, range(1, len(matrix) + 1), [*letters])
     colours = {residue: COLOUR[kind] for kind, residues in KINDS.items() for residue in residues}
     logomaker.Logo(heights, ax=drawn, color_scheme=colours, show_spines=None)
     drawn.set(xticks=heights.index, ylim=(0, max(1.0, float(information.max()) * 1.05)))

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import safetensors.torch
+import torch
 from safetensors import SafetensorError
 
 from hopfield.errors import FileError
@@ -90,7 +91,10 @@ def load(folder: Path) -> RepertoireClassifier:
         ]
         classifier = RepertoireClassifier(**described["settings"])
         network = RepertoireNetwork(Architecture(**_tuples(described["architecture"])))
-        network.load_state_dict(safetensors.torch.load(tensors))
+        parameters = safetensors.torch.load(tensors)
+        if strange := [name for name, one in parameters.items() if not _sound(one)]:
+            raise ValueError(f"{strange[0]} is no tensor of finite float32 numbers")
+        network.load_state_dict(parameters)
         classifier._training()
         classifier.tasks_ = Tasks(tuple(Task(**_tuples(task)) for task in described["tasks"]))
         if classifier.tasks_.outputs != network.architecture.outputs:
@@ -131,6 +135,11 @@ def _described(folder: Path) -> dict[str, Any]:
             f"{FORMAT}"
         )
     return described
+
+
+def _sound(tensor: torch.Tensor) -> bool:
+    """Whether a network can have such parameters."""
+    return tensor.dtype == torch.float32 and bool(tensor.isfinite().all())
 
 
 def _tuples(fields: dict[str, Any]) -> dict[str, Any]:

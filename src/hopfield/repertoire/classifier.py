@@ -214,7 +214,11 @@ class RepertoireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
                 self.network_([repertoire])
                 for repertoire in tqdm(repertoires, "predicting", disable=not progress)
             ]
-        return torch.cat(rows).cpu().numpy()
+        outputs = torch.cat(rows).cpu()
+        if not bool(outputs.isfinite().all()):
+            which = int((~outputs.isfinite()).any(1).nonzero()[0])
+            raise ArgumentError(f"the network gives {outputs[which].tolist()} for number {which}")
+        return outputs.numpy()
 
     def predict_proba(self, repertoires: Sequence[Repertoire], *, progress: bool = False) -> Any:
         """Probabilities `(R, C)` of the classes of a target, or quantities `(R,)`.

@@ -14,7 +14,7 @@ from hopfield.repertoire.report.page import USE, WARNING
 from hopfield.report import Figure, Report, Section, Table
 
 SHOWN = 50  # rows of a table
-LOGOS = 12  # on a page
+LOGOS = 5  # of an output; each takes seconds to draw
 COLUMNS = ("repertoire_id", "output", "receptors", "receptors_90", "state", "state_90", "phase")
 
 

@@ -17,6 +17,8 @@ from hopfield.repertoire.report.report import PAGE, RepertoireReport
 from hopfield.repertoire.validation import Validation
 from hopfield.report import Section
 
+NAMING = ("data.tsv", "sequences.tsv")  # the files that name repertoires and receptors
+
 
 def write(report: RepertoireReport) -> None:
     """Write `predictions.tsv`, `results.json` and `report.html`.
@@ -25,7 +27,10 @@ def write(report: RepertoireReport) -> None:
     """
     folder = report.folder
     write_table(predictions(report), folder / "predictions.tsv")
-    if not report.redact:
+    if report.redact:
+        for name in NAMING:  # of the same run, not redacted
+            (folder / name).unlink(missing_ok=True)
+    else:
         write_table(report.cohort.summary(), folder / "data.tsv")
         write_table(sequences(report), folder / "sequences.tsv")
     with written_whole(folder / "results.json") as part:
