@@ -355,6 +355,7 @@ def test_labels_that_tell_nothing_are_errors(some, wrong):
         ("validation", "some"),
         ("validation", float("nan")),
         ("device", "abacus"),
+        ("device", "meta"),
         ("seed", -1),
         ("seed", 0.5),
     ],

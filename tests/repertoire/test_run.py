@@ -228,6 +228,9 @@ def test_shuffled_labels_stay_together_and_are_said():
         ({"subject": "nobody"}, "nobody"),
         ({"split": "sex"}, "'train' and 'test' are expected"),
         ({"label": "nothing"}, "no column 'nothing'"),
+        ({"label": ["diagnosis", "diagnosis"]}, "named twice"),
+        ({"seed": -1}, "seed is -1"),
+        ({"seed": 2**32}, "seed is 4294967296"),
     ],
 )
 def test_bad_settings(data, tmp_path, how, message):

@@ -351,10 +351,11 @@ def group_numbers(groups: ArrayLike) -> NDArray[np.int64]:
 def best_device(name: str) -> torch.device:
     """A device by its name; "auto" is a GPU where there is one."""
     if name != "auto":
-        try:
-            return torch.device(name)
-        except RuntimeError as error:
-            raise ArgumentError(f"device is {name!r}; auto, cpu or cuda is expected") from error
+        kind = name.partition(":")[0]
+        if kind != "cpu" and not (kind == "cuda" and torch.cuda.is_available()):
+            there = "there is one" if torch.cuda.is_available() else "there is none here"
+            raise ArgumentError(f"device is {name!r}; auto, cpu or cuda ({there}) is expected")
+        return torch.device(name)
     if not torch.cuda.is_available():
         return torch.device("cpu")
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))  # as torchrun numbers them

@@ -93,7 +93,11 @@ def plan(
     seed, k = how.get("seed", 0), how.get("folds", 5)
     if _check.positive_int("folds", k) < 2:
         raise ArgumentError(f"folds is {k}; at least 2 are expected")
+    if not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise ArgumentError(f"seed is {seed!r}; a whole number from 0 to 2**32 - 1 is expected")
     names = [labels] if isinstance(labels, str) else list(labels)
+    if again := [name for name in names if names.count(name) > 1]:
+        raise ArgumentError(f"label {again[0]!r} is named twice")
     whole = [data.target(name, how.get("kind"), how.get("positive")) for name in names]
     labelled = np.any([target.labelled for target in whole], 0)
     data = data.subset(labelled)
