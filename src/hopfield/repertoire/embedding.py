@@ -187,7 +187,7 @@ class HighestScores(torch.autograd.Function):
                 _compiled().add_gradients(*arrays, into, added[group.shape[1] - 1])
             return of_weight, of_positions
 
-        sums = _in_threads(work, _jobs(ctx.groups, gradient.contiguous(), where))
+        sums = _in_threads(work, _jobs(ctx.groups, gradient.detach().contiguous(), where))
         of_weight, of_positions = (torch.stack(part).sum(0) for part in zip(*sums, strict=True))
         return of_weight, None, of_positions, None
 
