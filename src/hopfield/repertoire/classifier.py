@@ -18,7 +18,7 @@ from hopfield import _check
 from hopfield.errors import ArgumentError
 from hopfield.repertoire import distributed, kmers
 from hopfield.repertoire.clones import Clones, Receptor, beyond_chance, public_clones, receptor
-from hopfield.repertoire.folds import folds
+from hopfield.repertoire.folds import folds, group_numbers
 from hopfield.repertoire.model import Architecture, RepertoireNetwork
 from hopfield.repertoire.repertoire import Repertoire
 from hopfield.repertoire.screen import Rows, Screen, root_rates, screen
@@ -337,15 +337,6 @@ class RepertoireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             torch.manual_seed(self.seed)
             network = RepertoireNetwork(architecture)
         return network.to(best_device(self.device))
-
-
-def group_numbers(groups: ArrayLike) -> NDArray[np.int64]:
-    """A number for each group, `(R,)`; what has none is a group by itself."""
-    names = pl.Series(np.asarray(groups).tolist(), strict=False).cast(pl.String)
-    alone = pl.Series([f"row {place}" for place in range(len(names))])
-    named = names.is_not_null() & ~names.is_in(["NaN", "nan"])
-    kept = ("group " + names).zip_with(named, alone)
-    return np.unique(kept.to_numpy(), return_inverse=True)[1]
 
 
 def best_device(name: str) -> torch.device:

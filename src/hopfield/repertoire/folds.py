@@ -1,7 +1,8 @@
 """Folds: repertoires split for cross-validation, with those of one group kept together."""
 
 import numpy as np
-from numpy.typing import NDArray
+import polars as pl
+from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
 from hopfield.repertoire.targets import Target
@@ -39,3 +40,12 @@ def folds(
     split = splitter(k, shuffle=True, random_state=seed).split
     together = None if groups is None else groups[rows]
     return [(rows[some], rows[rest]) for some, rest in split(rows, values, together)]
+
+
+def group_numbers(groups: ArrayLike) -> NDArray[np.int64]:
+    """A number for each group, `(R,)`; what has none is a group by itself."""
+    names = pl.Series(np.asarray(groups).tolist(), strict=False).cast(pl.String)
+    alone = pl.Series([f"row {place}" for place in range(len(names))])
+    named = names.is_not_null() & ~names.is_in(["NaN", "nan"])
+    kept = ("group " + names).zip_with(named, alone)
+    return np.unique(kept.to_numpy(), return_inverse=True)[1]

@@ -15,6 +15,7 @@ from hopfield.repertoire.columns import BATCH, SEX, SUBJECT, named, said
 from hopfield.repertoire.contenders import Study
 from hopfield.repertoire.dataset import RepertoireDataset
 from hopfield.repertoire.features import Features
+from hopfield.repertoire.folds import group_numbers
 from hopfield.repertoire.splits import (
     Numbers,
     Split,
@@ -113,7 +114,7 @@ def plan(
         ]
     subject = _column(data, how.get("subject", AUTO), SUBJECT)
     batch = _column(data, how.get("batch", AUTO), BATCH)
-    groups = None if subject is None else _groups(data.metadata[subject])
+    groups = None if subject is None else group_numbers(said(data.metadata[subject]))
     if groups is None:
         notes += ["Each repertoire is taken for a subject of its own: no column names subjects."]
     else:
@@ -122,24 +123,8 @@ def plan(
             f"column {subject!r}."
         ]
     split = how.get("split")
-    if split is None:
-        numbers = fold_numbers(targets, np.arange(len(data)), groups, k, seed)
-        splits = of_numbers(numbers)
-        if not splits:
-            raise ArgumentError(
-                f"the {len(data)} repertoires with a label make no two folds: each class needs "
-                f"repertoires of at least two subjects"
-            )
-        if len(splits) < k:
-            notes += [f"{len(splits)} folds instead of {k}: a class has no more subjects."]
-    else:
-        splits = [of_column(_named(data, split), groups)]
-        notes += [
-            f"Column {split!r} gives the split: {len(splits[0].train)} repertoires are learned "
-            f"from, {len(splits[0].test)} are told."
-        ]
-    if poor := [why for one in splits if (why := one.poor(targets))]:
-        raise ArgumentError(f"{poor[0]}; try another number of folds")
+    splits, why = _splits(data, targets, groups, split, k, seed)
+    notes += why
     batches: list[Split] = []
     if batch is not None and split is None:
         batches, why_not = _batches(data.metadata[batch], targets, groups)
@@ -180,14 +165,34 @@ def _named(data: RepertoireDataset, name: str) -> pl.Series:
     return data.metadata[name]
 
 
-def _groups(subjects: pl.Series) -> Numbers:
-    """A number for each subject; repertoires whose subject is not known have their own."""
-    known = said(subjects).to_list()
-    names = [
-        ("subject", one) if one is not None else ("row", str(i)) for i, one in enumerate(known)
-    ]
-    places = {name: place for place, name in enumerate(dict.fromkeys(names))}
-    return np.array([places[name] for name in names])
+def _splits(
+    data: RepertoireDataset,
+    targets: Sequence[Target],
+    groups: Numbers | None,
+    column: str | None,
+    k: int,
+    seed: int,
+) -> tuple[list[Split], list[str]]:
+    """Folds, or the split that a column gives, and what is to be known of it."""
+    notes = []
+    if column is None:
+        splits = of_numbers(fold_numbers(targets, np.arange(len(data)), groups, k, seed))
+        if not splits:
+            raise ArgumentError(
+                f"the {len(data)} repertoires with a label make no two folds: each class needs "
+                f"repertoires of at least two subjects"
+            )
+        if len(splits) < k:
+            notes = [f"{len(splits)} folds instead of {k}: a class has no more subjects."]
+    else:
+        splits = [of_column(_named(data, column), groups)]
+        notes = [
+            f"Column {column!r} gives the split: {len(splits[0].train)} repertoires are learned "
+            f"from, {len(splits[0].test)} are told."
+        ]
+    if poor := [why for one in splits if (why := one.poor(targets))]:
+        raise ArgumentError(f"{poor[0]}; try another number of folds")
+    return splits, notes
 
 
 def _batches(
