@@ -11,7 +11,7 @@ from scipy import stats
 from sklearn import metrics as sklearn
 
 from hopfield.errors import ArgumentError, ShapeError
-from hopfield.repertoire.metrics import judge, judge_folds, mean, paired
+from hopfield.repertoire.metrics import judge, judge_folds, paired
 from hopfield.repertoire.targets import Target
 
 NAMES = ("a", "b", "c", "d")
@@ -101,8 +101,35 @@ def test_equal_models_do_not_differ():
     found = paired(target(truth), both(score), both(score / 2))
     assert found.difference.value == 0
     assert found.p == 1
-    perfect, constant = both(truth), both(np.full(50, 0.5))
-    assert paired(target(truth), perfect, constant).p == 0
+
+
+def test_where_influences_cancel_both_intervals_give_that_of_the_difference():
+    truth = np.repeat([0.0, 1.0], 10)
+    perfect, constant = both(truth), both(np.full(20, 0.5))
+    alone = judge(target(truth), perfect).auc
+    found = paired(target(truth), perfect, constant)
+    assert found.difference.value == 0.5
+    assert (found.difference.low, found.difference.high) == (alone.low - 0.5, 0.5)
+    assert 0 < found.p < 1e-4
+    same = paired(target(truth), perfect, perfect)
+    assert same.difference.high == -same.difference.low == pytest.approx(1 - alone.low)
+    assert same.p == 1
+    few = target([0, 0, 1, 1])
+    assert paired(few, both([0, 0, 1, 1]), both([0.5] * 4)).p > 0.01
+    nothing = paired(target(truth), constant, constant)
+    assert math.isnan(nothing.difference.low)
+    assert (nothing.difference.note, nothing.p) == ("both are exact", 1)
+
+
+def test_figures_without_an_interval_say_why():
+    constant = judge(target([0, 1, 0, 1]), both([0.3] * 4)).auc
+    assert (constant.value, constant.note) == (0.5, "all predictions are equal")
+    flat = judge(target([1.0, 2, 3], "regression"), np.full(3, 2.0)).r2
+    assert (flat.value, flat.note) == (0, "all repertoires agree")
+    nothing = judge(target([1.0, 1, 1], "regression"), np.full(3, 2.0)).r2
+    for estimate in (constant, flat, nothing):
+        assert math.isnan(estimate.low)
+        assert math.isnan(estimate.high)
 
 
 def test_all_in_order_has_an_interval_that_narrows():
@@ -185,7 +212,8 @@ def test_multiclass():
 
 
 def test_multiclass_without_a_class():
-    probability = np.full((4, 3), 1 / 3)
+    first = np.array([0.2, 0.4, 0.4, 0.2])
+    probability = np.stack([first, 0.9 - first, np.full(4, 0.1)], 1)
     labels = Target("label", "multiclass", np.array([0.0, 0, 1, 1]), NAMES[:3])
     found = judge(labels, probability)
     assert found.auc.value == 0.5
@@ -222,7 +250,8 @@ def test_regression_without_spread():
     assert flat.spearman.note == "all predictions are equal"
     assert judge(target([1.0, 2, 3], "regression"), np.arange(3.0)).spearman.value == 1
     exact = judge(target([1.0, 2, 3, 4], "regression"), np.arange(4.0)).spearman
-    assert exact.value == pytest.approx(exact.high) == 1
+    assert exact.value == pytest.approx(1)
+    assert exact.note == "all are in order"
 
 
 def test_folds():
@@ -239,18 +268,11 @@ def test_folds():
 
 def test_folds_of_one_class_and_without_labels():
     truth = np.array([0, 1, 0, 1, 0, 0, np.nan, np.nan])
-    found = judge_folds(target(truth), both(np.linspace(0, 1, 8)), np.arange(8) // 2)
+    score = np.array([0, 1, 1, 0, 0, 1, 0, 1])
+    found = judge_folds(target(truth), both(score), np.arange(8) // 2)
     assert [one.repertoires for one in found.folds] == [2, 2, 2]
     assert math.isnan(found.folds[2].auc.value)
     assert found.mean.note == "of 2 of 3 folds"
-
-
-def test_mean_is_students():
-    found = mean([0.8, 0.9, 0.7])
-    assert (found.value, found.low) == pytest.approx((0.8, 0.8 - 4.302653 * 0.1 / 3**0.5))
-    assert found.high == 1
-    assert mean([0.8, math.nan]).note == "fewer than two folds have a value"
-    assert math.isnan(mean([math.nan]).value)
 
 
 @given(arrays(bool, st.integers(2, 30)), st.data())
@@ -258,7 +280,7 @@ def test_intervals_hold_their_value(positive, data):
     scores = st.floats(0, 1) | st.sampled_from([0.25, 0.5])
     score = data.draw(arrays(float, len(positive), elements=scores))
     found = judge(target(positive), both(score))
-    if not math.isnan(found.auc.value):
+    if not math.isnan(found.auc.low):
         assert 0 <= found.auc.low <= found.auc.value + 1e-12
         assert found.auc.value <= found.auc.high + 1e-12 <= 1 + 1e-12
     curve = found.reliability

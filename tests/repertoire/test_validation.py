@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hopfield.repertoire.baselines import ensemble
-from hopfield.repertoire.metrics import Estimate
+from hopfield.repertoire.intervals import Estimate
 from hopfield.repertoire.splits import Split
 from hopfield.repertoire.targets import Target
 from hopfield.repertoire.validation import ENSEMBLE, Validation, interval
@@ -85,6 +85,13 @@ def test_a_confounder_that_does_as_well_is_a_warning():
     assert "batch alone 0.9" in foul.findings()[2]
 
 
+def test_a_model_at_chance_needs_no_confounder_to_explain_it():
+    one = judged(ours=0, kmers=0, batch=0)
+    assert one.at_chance
+    assert one.findings()[2].endswith("Hopfield pooling is no better than chance (0.5).")
+    assert not any("WARNING" in said for said in one.findings())
+
+
 def test_what_has_no_label_is_not_judged():
     values = np.where(np.arange(200) % 10 == 0, np.nan, LABEL)
     partly = Target("illness", "binary", values, ("no", "yes"))
@@ -95,5 +102,5 @@ def test_what_has_no_label_is_not_judged():
 
 def test_intervals_as_text():
     assert interval(Estimate(0.5, 0.25, 0.75)) == "0.500 (0.250 to 0.750)"
-    assert interval(Estimate(0.5, np.nan, np.nan, "why")) == "0.500"
+    assert interval(Estimate(0.5, np.nan, np.nan, "why")) == "0.500 (no interval: why)"
     assert interval(Estimate(np.nan, np.nan, np.nan, "why")) == "none (why)"

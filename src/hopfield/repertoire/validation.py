@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from hopfield.repertoire.baselines import BASELINES, KmerRegression, ensemble
 from hopfield.repertoire.contenders import POOLING, RANDOM, Told
-from hopfield.repertoire.metrics import Estimate, FoldMetrics, Paired, judge_folds, paired
+from hopfield.repertoire.intervals import Estimate, Paired
+from hopfield.repertoire.metrics import FoldMetrics, judge_folds, paired
 from hopfield.repertoire.splits import Numbers, Split, told_in
 from hopfield.repertoire.targets import Target
 
@@ -17,6 +18,7 @@ ENSEMBLE = "ensemble"
 MEMBERS = (POOLING, *BASELINES)  # of the ensemble, where they can tell the target
 SEQUENCES = (POOLING, RANDOM, *BASELINES, ENSEMBLE)  # all that see sequences, as they are shown
 CHANCE = {"binary": 0.5, "multiclass": 0.5, "regression": 0.0}
+GUESSING = {"binary": "chance (0.5)", "multiclass": "chance (0.5)", "regression": "the mean (0)"}
 FIGURE = {"binary": "AUC", "multiclass": "mean AUC", "regression": "R²"}
 
 
@@ -105,20 +107,24 @@ class Validation:
         """The pooled figure by which models are compared."""
         return self.metrics[model].pooled.headline
 
+    @property
+    def at_chance(self) -> bool:
+        """Whether what our pooling tells cannot be told from guessing."""
+        return not self.headline(POOLING).low > CHANCE[self.target.kind]
+
     def findings(self) -> tuple[str, ...]:
         """What the figures mean, in sentences."""
         return self._against_chance(), self._against_kmers(), *self._against_confounders()
 
     def _against_chance(self) -> str:
-        own, name = self.headline(POOLING), self.target.name
-        figure, chance = FIGURE[self.target.kind], CHANCE[self.target.kind]
-        said = f"{figure} {interval(own)}, all test repertoires together"
-        if not own.low > chance:
+        name, kind = self.target.name, self.target.kind
+        said = f"{FIGURE[kind]} {interval(self.headline(POOLING))}, all test repertoires together"
+        if self.at_chance:
             return (
-                f"{POOLING} does not tell {name}: {said}, which cannot be told from chance "
-                f"({chance:g})."
+                f"{POOLING} does not tell {name}: {said}, which cannot be told from "
+                f"{GUESSING[kind]}."
             )
-        return f"{POOLING} tells {name} better than chance ({chance:g}): {said}."
+        return f"{POOLING} tells {name} better than {GUESSING[kind]}: {said}."
 
     def _against_kmers(self) -> str:
         kmers = KmerRegression.name
@@ -136,6 +142,9 @@ class Validation:
         return f"{verdict}: {FIGURE[self.target.kind]} {figures}."
 
     def _against_confounders(self) -> list[str]:
+        if self.at_chance:
+            nothing = GUESSING[self.target.kind]
+            return [f"Confounders have nothing to explain: {POOLING} is no better than {nothing}."]
         if not self.suspects:
             return ["No confounder alone does as well as the model."]
         shown = "; ".join(f"{name} {interval(self.headline(name))}" for name in self.suspects)
@@ -151,5 +160,5 @@ def interval(estimate: Estimate) -> str:
     if np.isnan(estimate.value):
         return f"none ({estimate.note})" if estimate.note else "none"
     if np.isnan(estimate.low):
-        return f"{estimate.value:.3f}"
+        return f"{estimate.value:.3f} (no interval: {estimate.note})"
     return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"

@@ -1,0 +1,21 @@
+"""Intervals that no metric shows by itself; the others are tested with the metrics."""
+
+import math
+
+import pytest
+
+from hopfield.repertoire.intervals import mean
+
+
+def test_mean_is_students():
+    found = mean([0.8, 0.9, 0.7])
+    assert (found.value, found.low) == pytest.approx((0.8, 0.8 - 4.302653 * 0.1 / 3**0.5))
+    assert found.high == 1
+    assert mean([0.8, math.nan]).note == "fewer than two folds"
+    assert math.isnan(mean([math.nan]).value)
+
+
+def test_folds_that_are_equal_say_nothing_of_others():
+    found = mean([1.0, 1.0, 1.0])
+    assert (found.value, found.note) == (1, "all folds are equal")
+    assert math.isnan(found.low)
