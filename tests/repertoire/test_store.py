@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hopfield.errors import ArgumentError
+from hopfield.errors import ArgumentError, DataWarning
 from hopfield.repertoire.store import Store
 
 
@@ -35,3 +35,13 @@ def test_another_run_in_the_same_folder_is_an_error(tmp_path):
     (tmp_path / "letters" / "mine.txt").write_text("dear")
     with pytest.raises(ArgumentError, match="holds no run"):
         Store(tmp_path / "letters", {})
+
+
+def test_what_is_damaged_is_computed_again_and_said(tmp_path):
+    store = Store(tmp_path / "run", {})
+    store.kept("fold", lambda: {"0": np.ones(9)})
+    (part,) = (tmp_path / "run" / "parts").iterdir()
+    part.write_bytes(part.read_bytes()[:-9])
+    with pytest.warns(DataWarning, match=rf"{part} is damaged.*; it is computed again"):
+        assert store.kept("fold", lambda: {"0": np.zeros(1)})["0"].tolist() == [0]
+    assert store.kept("fold", lambda: pytest.fail("computed again"))["0"].tolist() == [0]

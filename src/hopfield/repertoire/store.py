@@ -1,7 +1,7 @@
 """`Store`: what a run has computed so far; the same run, started again, goes on from there."""
 
 import hashlib
-import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hopfield.errors import ArgumentError
+from hopfield.errors import DataWarning, FileError
 from hopfield.repertoire import distributed
+from hopfield.repertoire.arrays import load_arrays
+from hopfield.repertoire.claim import claim
 from hopfield.repertoire.reading.whole import written_whole
 
 Arrays = dict[str, NDArray[Any]]
@@ -29,12 +31,13 @@ class Store:
 
     Raises:
         ArgumentError: the folder holds something else.
+        FileError: its settings are damaged.
     """
 
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
         self._parts = folder / PARTS
         if distributed.rank() == 0:
-            _claim(folder, settings)
+            claim(folder, SETTINGS, settings, "run")
             self._parts.mkdir(exist_ok=True)
 
     def kept(self, name: str, compute: Callable[[], Arrays]) -> Arrays:
@@ -42,11 +45,16 @@ class Store:
 
         What all processes compute together is there for all of them or for none: it is written
         after each of them has looked.
+
+        Warns:
+            DataWarning: its file is damaged, and it is computed again.
         """
         path = self._path(name, ".npz")
         if path.exists():
-            with np.load(path, allow_pickle=False) as arrays:
-                return dict(arrays)
+            try:
+                return load_arrays(path)
+            except FileError as error:
+                warnings.warn(f"{error}; it is computed again", DataWarning, stacklevel=2)
         found = compute()
         if distributed.rank() == 0:
             with written_whole(path) as part, part.open("wb") as file:
@@ -59,22 +67,3 @@ class Store:
 
     def _path(self, name: str, ending: str) -> Path:
         return self._parts / (hashlib.sha256(name.encode()).hexdigest()[:16] + ending)
-
-
-def _claim(folder: Path, settings: dict[str, Any]) -> None:
-    """Make the folder, or see that it holds this run."""
-    record = folder / SETTINGS
-    settings = json.loads(json.dumps(settings))  # as it will be read
-    if record.exists():
-        known = json.loads(record.read_text("utf-8"))
-        if other := [name for name in settings if known.get(name) != settings[name]]:
-            raise ArgumentError(
-                f"{folder} holds a run with another {', '.join(other)}; choose another folder, or "
-                f"remove it"
-            )
-        return
-    if folder.exists() and any(folder.iterdir()):
-        raise ArgumentError(f"{folder} is not empty and holds no run; choose a new folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    with written_whole(record) as part:
-        part.write_text(json.dumps(settings, indent=1, ensure_ascii=False) + "\n", "utf-8")
