@@ -1,6 +1,7 @@
 """Cohorts: what can be used is read, what cannot is told, and nothing is lost without a word."""
 
 import gzip
+import os
 import shutil
 import time
 import warnings
@@ -146,7 +147,9 @@ def test_files_that_are_not_there(folder):
     (folder / "loop.tsv").symlink_to("loop.tsv")
     (folder / "e.tsv.gz").write_bytes(gzip.compress(FILES["b.tsv"].encode()))
     path = folder / "metadata.csv"
-    path.write_text(TABLE + "4,none.tsv,,\n5,d.tsv,,\n6,,,\n7,E.tsv,,\n8,loop.tsv,,\n")
+    os.mkfifo(folder / "pipe.tsv")
+    rows = "4,none.tsv,,\n5,d.tsv,,\n6,,,\n7,E.tsv,,\n8,loop.tsv,,\n9,pipe.tsv,,\n"
+    path.write_text(TABLE + rows + f"10,{'x' * 3000}.tsv,,\n")
     data, warned = quiet(RepertoireDataset.from_metadata, path)
     assert len(data) == 3
     assert {problem.id: problem.message for problem in data.problems} == {
@@ -155,9 +158,11 @@ def test_files_that_are_not_there(folder):
         "6": "no file is named for it, or called like it",
         "7": "there is no such file, but 'e.tsv.gz'",
         "8": "there is no such file",
+        "9": "it is no file",
+        "10": "File name too long",
     }
-    assert warned[0].startswith("5 of 8 repertoires are left out: '4' (")
-    assert warned[0].endswith("; and 2 more")
+    assert warned[0].startswith("7 of 10 repertoires are left out: '4' (")
+    assert warned[0].endswith("; and 4 more")
 
 
 def test_a_cohort_of_which_nothing_is_left_is_an_error(folder):

@@ -1,6 +1,7 @@
 """Metadata in all the ways in which people write it, and one clear error where it is wrong."""
 
 import json
+import os
 
 import polars as pl
 import pytest
@@ -221,6 +222,26 @@ def test_yaml_is_read_as_it_is_written(write):
     assert rows(known) == [("007", "b.tsv", "p2", "no", 1.1)]
 
 
+def test_what_is_no_text_is_replaced_and_can_be_written(write, tmp_path):
+    files = r'{"data_processing_files": "b\u0000.tsv"}'
+    row = rf'"id": "a\ud800", "data_processing": {files}, "x\udfff": 1'
+    path = write(f'{{"Repertoire": [{{{row}}}]}}', "m.json")
+    known = read_metadata(path)
+    assert known.frame.to_dict(as_series=False) == {
+        "repertoire_id": ["a\ufffd"], "filename": ["b\ufffd.tsv"], "x\ufffd": [1]
+    }  # fmt: skip
+    path.unlink()
+    os.close(os.open(os.fsencode(path.parent) + b"/\xff.tsv", os.O_CREAT))
+    assert rows(read_metadata(path.parent)) == [("\ufffd", "\ufffd.tsv")]
+
+
+def test_pipes_and_devices_are_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.tsv")
+    for path in (tmp_path / "pipe.tsv", "/dev/zero"):
+        with pytest.raises(FileError, match=f"{path}: it is no file"):
+            read_metadata(path)
+
+
 def test_a_folder_without_metadata_is_its_tables(write, tmp_path):
     for name in ("b.tsv", "a.csv.gz", "c.txt", ".hidden.tsv", "notes.md", "inner/d.tsv"):
         write(RECEPTORS, name)
@@ -239,7 +260,8 @@ def test_a_folder_without_metadata_is_its_tables(write, tmp_path):
 
 
 def test_one_file_of_receptors_is_a_cohort_of_one(write):
-    for path in (write(RECEPTORS, "a.b.tsv"), write(b"\x1f\x8bbroken", "a.b.tsv.gz")):
+    wide = write(RECEPTORS.encode("utf-16"), "a.b.txt")  # `read` says what is wrong with it
+    for path in (write(RECEPTORS, "a.b.tsv"), write(b"\x1f\x8bbroken", "a.b.tsv.gz"), wide):
         known = read_metadata(path)
         assert rows(known) == [("a.b", path.name)]
         assert known.files == (path,)
@@ -288,6 +310,7 @@ WRONG = {
     ),
     "files alike": ("file\nd/a.tsv\ne/a.tsv\n", "ids are not unique, 'a'"),
     "latin": ("id,file\n\n1,é\n".encode("latin-1"), "line 3 is not UTF-8; save it as CSV or TSV"),
+    "a cut utf-16": ("id,file\n1,a\n".encode("utf-16")[:-1], "line 2 is not UTF-16; save it"),
     "half of utf-16": ("id,file\n1,a\n".encode("utf-16-le"), "is not text; save it"),
     "a workbook": (b"PK\x03\x04\xff", "line 1 is not UTF-8"),
 }
@@ -302,7 +325,8 @@ WRONG_DOCUMENTS = {
         '{"Repertoire": [{"data_processing": {"data_processing_files": ["a.tsv", "b.tsv"]}}]}',
         "names several files for 1 repertoires, the first are 'a.tsv', 'b.tsv'; one table each",
     ),
-    "no YAML": ("Repertoire: [", "is not YAML"),
+    "no YAML": ("Repertoire: [", "is not YAML: while parsing"),
+    "deep YAML": ("Repertoire: " + 10**6 * "[", "is nested more than 100 deep"),
     "aliases": ("Repertoire:\n- &a {repertoire_id: x}\n- *a\n", "has YAML aliases"),
     "a tag": ("Repertoire: !!python/object/apply:os.getcwd []", "has no repertoires"),
 }
@@ -318,15 +342,20 @@ def test_wrong_tables_are_one_clear_error(write, name):
 @pytest.mark.parametrize("name", WRONG_DOCUMENTS)
 def test_wrong_documents_are_one_clear_error(write, name):
     text, message = WRONG_DOCUMENTS[name]
-    ending = "yaml" if name in ("no YAML", "aliases", "a tag") else "json"
-    with pytest.raises(FileError, match=message):
+    ending = "yaml" if name in ("no YAML", "deep YAML", "aliases", "a tag") else "json"
+    with pytest.raises(FileError, match=message) as caught:
         read_metadata(write(text, f"metadata.{ending}"))
+    assert "\n" not in str(caught.value)
 
 
 def test_what_is_too_large_is_no_metadata(write, monkeypatch):
     monkeypatch.setattr("hopfield.repertoire.cells.LARGEST", len(ROWS) - 1)
     with pytest.raises(FileError, match="that is no metadata"):
         read_metadata(write(ROWS))
+    monkeypatch.undo()
+    monkeypatch.setattr("hopfield.repertoire.cells.LARGEST_YAML", len(YAML) - 1)
+    with pytest.raises(FileError, match="MiB of YAML; convert it to JSON"):
+        read_metadata(write(YAML, "all.yaml"))
 
 
 def test_ages_in_months_are_no_ages(write):

@@ -254,7 +254,9 @@ def test_every_change_is_counted(tmp_path):
         " CASSF \tTRBV2 \tTRBJ1-1\t2",
         "CASSF\tTRBV2\tTRBJ1-1\t",
         "CASSF\tTRBV2\tTRBJ1-1\tmany",
+        "CASSF\tTRBV2\tTRBJ1-1\tNAN",
         "CASSF\tTRBV2\tTRBJ1-1\tinf",
+        f"CASSF\tTRBV2\tTRBJ1-1\t{2**40}",
         "CASSF\tTRBV2\tTRBJ1-1\t2.4",
         "CASSF\tTRBV2\tTRBJ1-1\t0.2",
         "CAS*F\tTRBV2\tTRBJ1-1\t0.2",
@@ -266,13 +268,14 @@ def test_every_change_is_counted(tmp_path):
         "white space": 1,
         "lower case": 1,
         "count missing, taken as 1": 3,
+        "count of 2^40 or more, taken as 1": 2,
         "count rounded": 2,
         "V gene missing or not known": 1,
         "J gene missing or not known": 1,
-        "merged": 7,
+        "merged": 9,
     }
     assert receptors(reading) == {
-        ("CASSF", "TRBV2", "TRBJ1-1"): 2 + 2 + 2 + 1 + 1 + 1 + 2 + 1,
+        ("CASSF", "TRBV2", "TRBJ1-1"): 2 + 2 + 2 + 1 + 1 + 1 + 1 + 1 + 2 + 1,
         ("CASSF", "", "TRBJ1-1"): 3,
         ("CASSF", "TRBV2", ""): 1000,
     }
@@ -432,6 +435,9 @@ def test_a_forced_format_and_arguments_that_are_wrong(tmp_path):
             read(path, longest=wrong)
     with pytest.raises(FileNotFoundError):
         read(tmp_path / "nothing.tsv")
+    for none in (tmp_path, "/dev/zero"):
+        with pytest.raises(FileError, match=f"{none}: it is no file"):
+            read(none)
     header = "junction_aa\tv_call\tj_call\ttemplates\tduplicate_count"
     both = written(tmp_path, ["CASSF\tTRBV2\tTRBJ1-1\t5\t7"], header=header)
     assert read(both).format == "airr"

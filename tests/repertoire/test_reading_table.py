@@ -23,7 +23,7 @@ def test_text_that_a_spreadsheet_would_compute_is_escaped(tmp_path):
     with (tmp_path / "table.tsv").open(newline="") as file:
         header, *rows = csv.reader(file, delimiter="\t")
     assert header == ["'=name", "number", "kind", "few", "yes"]
-    wanted = ["'=1+1", "'+1", "'-1", "'@x", "'\tx", "'\rx", "a=1", "", "", "'=1"]
+    wanted = ["'=1+1", "'+1", "'-1", "'@x", r"\tx", r"\rx", "a=1", "", "", "'=1"]
     assert [row[0] for row in rows] == wanted
     assert [row[1] for row in rows][:3] == ["-1.5", "2.0", "-3.0"]
     assert {row[2] for row in rows} == {"'-a", "b"}
@@ -52,3 +52,10 @@ def test_a_failure_leaves_what_was_there(tmp_path, monkeypatch):
         write_table(pl.DataFrame({"a": ["x"]}), path)
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_control_characters_are_seen_and_not_obeyed(tmp_path):
+    frame = pl.DataFrame({"a\x1b": ["\x1b[31mé\x9b", "two\nlines\t", "=\r"]})
+    write_table(frame, tmp_path / "table.tsv")
+    text = (tmp_path / "table.tsv").read_text()
+    assert text.split("\n") == [r"a\x1b", r"\x1b[31mé\x9b", r"two\nlines\t", r"'=\r", ""]

@@ -11,10 +11,14 @@ from typing import Any
 import polars as pl
 
 from hopfield import _check
+from hopfield._text import encodable, one_line
 from hopfield.errors import FileError
 from hopfield.repertoire.files import is_document, is_table
 
 LARGEST = 2**28  # bytes of metadata
+LARGEST_YAML = 2**25  # of which a MiB takes seconds
+DEEPEST = 100  # levels of a YAML document
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 # Fields of AIRR documents that get a short name; all others keep theirs, as in "sample.tissue".
 AIRR_NAMES = {
@@ -83,13 +87,13 @@ def _text(path: Path) -> str:
     if path.stat().st_size > LARGEST:
         raise FileError(f"{path} has more than {LARGEST >> 20} MiB; that is no metadata")
     data = path.read_bytes()
-    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    encoding = "UTF-16" if data.startswith(UTF16) else "UTF-8"
     try:
-        text = data.decode("utf-16" if wide else "utf-8-sig")
+        text = data.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise FileError(
-            f"{path}, line {line} is not UTF-8; save it as CSV or TSV in UTF-8"
+            f"{path}, line {line} is not {encoding}; save it as CSV or TSV in UTF-8"
         ) from error
     if "\0" in text:
         raise FileError(f"{path} is not text; save it as CSV or TSV in UTF-8")
@@ -122,23 +126,33 @@ def _parsed(path: Path) -> Any:
             return json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
         except json.JSONDecodeError as error:
             raise FileError(f"{path} is not JSON: {error}") from error
+    if len(text) > LARGEST_YAML:
+        raise FileError(
+            f"{path} has more than {LARGEST_YAML >> 20} MiB of YAML; convert it to JSON"
+        )
     yaml = _check.extra("yaml", "repertoire")
+    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # PyYAML may be built without libyaml
+    depth = 0
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
-            raise FileError(f"{path} has YAML aliases, which could grow without bound")
-        return yaml.load(text, yaml.BaseLoader)
+        for event in yaml.parse(text, loader):
+            if isinstance(event, yaml.AliasEvent):
+                raise FileError(f"{path} has YAML aliases, which could grow without bound")
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEEPEST:
+                raise FileError(f"{path} is nested more than {DEEPEST} deep; that is no metadata")
+        return yaml.load(text, loader)
     except yaml.YAMLError as error:
-        raise FileError(f"{path} is not YAML: {error}") from error
+        raise FileError(f"{path} is not YAML: {one_line(error)}") from error
 
 
 def _fields(repertoire: dict[str, Any]) -> dict[str, list[str]]:
     """What the fields of a repertoire say, under the names of columns."""
-    fields: dict[str, list[str]] = {}
+    distinct: dict[str, dict[str, None]] = {}
     for name, value in repertoire.items():
         for place, text in _leaves(value, name):
-            texts = fields.setdefault(AIRR_NAMES.get(place, place), [])
-            if text not in texts:
-                texts.append(text)
+            distinct.setdefault(AIRR_NAMES.get(place, place), {})[text] = None
+    fields = {name: list(texts) for name, texts in distinct.items()}
     age, unit = fields.get("subject.age_min"), fields.get("subject.age_unit", ["year"])
     if age and age == fields.get("subject.age_max") and unit == ["year"]:
         fields.setdefault("age", age)
@@ -156,4 +170,4 @@ def _leaves(value: Any, place: str) -> Iterator[tuple[str, str]]:
         for inner in value:
             yield from _leaves(inner, place)
     elif value is not None and str(value).strip():
-        yield place, str(value).replace("\0", "\ufffd")  # no name of a file has it
+        yield encodable(place), encodable(str(value))

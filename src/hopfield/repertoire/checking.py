@@ -9,6 +9,7 @@ from typing import Unpack
 import polars as pl
 
 from hopfield import _check
+from hopfield._text import printable
 from hopfield.errors import ArgumentError
 from hopfield.repertoire.account import CHANGED, DROPPED, account, table
 from hopfield.repertoire.columns import many
@@ -160,8 +161,3 @@ def _reasons(frame: pl.DataFrame, kind: str) -> list[str]:
         for column in frame
         if column.name.startswith(kind)
     ]
-
-
-def printable(text: str) -> str:
-    """Text with its control characters escaped, if it has any."""
-    return text if text.isprintable() else repr(text)

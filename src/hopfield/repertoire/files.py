@@ -2,15 +2,28 @@
 
 from pathlib import Path
 
+from hopfield.errors import FileError
+
 TABLES = (".tsv", ".csv", ".txt", ".tab")
 DOCUMENTS = (".json", ".yaml", ".yml")
 PACKED = ".gz"
+TRUTH_TABLE = "truth.tsv"  # of a simulation, beside its metadata
 
 
 def visible(folder: Path) -> list[Path]:
     """The files of a folder that are not hidden, in the order of their names."""
     files = (file for file in folder.iterdir() if not file.name.startswith("."))
     return sorted(file for file in files if file.is_file())
+
+
+def check_regular(path: Path) -> None:
+    """A path that is there is a file: pipes and devices may never end.
+
+    Raises:
+        FileError: it is none.
+    """
+    if path.exists() and not path.is_file():
+        raise FileError(f"{path}: it is no file; pipes and devices are not read")
 
 
 def is_table(file: str | Path) -> bool:

@@ -99,9 +99,9 @@ def gather(
 def _read(name: str, path: Path | None, **how: Unpack[ReadOptions]) -> Outcome:
     if path is None:
         return Problem(name, path, "no file is named for it, or called like it")
-    if not path.is_file():
-        return Problem(name, path, "it is no file" if path.exists() else _no_file(path))
     try:
+        if not path.is_file():
+            return Problem(name, path, "it is no file" if path.exists() else _no_file(path))
         reading = read(path, **how)
     except FileError as error:
         return Problem(name, path, str(error).removeprefix(f"{path}: "))

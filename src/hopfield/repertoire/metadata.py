@@ -8,10 +8,20 @@ from pathlib import Path
 
 import polars as pl
 
+from hopfield._text import encodable
 from hopfield.errors import ArgumentError, FileError
-from hopfield.repertoire.cells import cells
+from hopfield.repertoire.cells import UTF16, cells
 from hopfield.repertoire.columns import FILE, ID, many, named, said, typed, unsaid
-from hopfield.repertoire.files import PACKED, TABLES, is_metadata, is_table, stem, visible
+from hopfield.repertoire.files import (
+    PACKED,
+    TABLES,
+    TRUTH_TABLE,
+    check_regular,
+    is_metadata,
+    is_table,
+    stem,
+    visible,
+)
 from hopfield.repertoire.reading.formats import choose
 from hopfield.repertoire.reading.lines import Delimited
 
@@ -61,6 +71,7 @@ def read_metadata(
     """
     path = Path(path)
     if not path.is_dir():
+        check_regular(path)
         if is_repertoire(path):
             return _of_names([path.name], path.parent, outside=True)
         return _of_cells(path, id_column, file_column, outside)
@@ -84,12 +95,19 @@ def listed(names: Iterable[str], most: int = 10) -> str:
 
 def is_repertoire(path: Path) -> bool:
     """Whether a file has receptors, by its header; what is packed has."""
-    with path.open("rb") as file:
-        try:
-            choose(Delimited.open(file, HEADER).header, None)
-        except FileError:
-            return path.name.lower().endswith(PACKED)
+    try:
+        choose(_header(path), None)
+    except FileError:
+        return path.name.lower().endswith(PACKED)
     return True
+
+
+def _header(path: Path) -> tuple[str, ...]:
+    """The names of the columns, in lower case; those of text in UTF-16, too, which `read` names."""
+    with path.open("rb") as file:
+        if file.peek().startswith(UTF16):
+            return tuple(name.lower() for name in cells(path).columns)
+        return Delimited.open(file, HEADER).header
 
 
 def _of_cells(
@@ -124,7 +142,7 @@ def _of_names(names: list[str], folder: Path, outside: bool) -> Metadata:
         raise ArgumentError(
             f"{folder} has neither metadata nor a table ({', '.join(TABLES)}; plain or gz)"
         )
-    files = pl.Series(names)
+    files = pl.Series(map(encodable, names))
     return _checked(files.map_elements(stem, pl.String), files, (), folder, outside, ())
 
 
@@ -197,7 +215,7 @@ def _unnamed(found: Iterable[Path | None], path: Path) -> Iterator[str]:
     if not path.is_dir():
         named_files = {path, *found}
         beside = (file for file in visible(path.parent) if file not in named_files)
-        if names := [file.name for file in beside if is_table(file)]:
+        if names := [file.name for file in beside if is_table(file) and file.name != TRUTH_TABLE]:
             yield f"{many(len(names), 'table')} in its folder without a row: {listed(names)}"
 
 

@@ -49,9 +49,8 @@ def clean(table: pl.DataFrame, form: Format, longest: int) -> Receptors:
     names = {s: _by_distinct(c, lambda d: d.str.extract(FIRST)) for s, c in calls.items()}
     genes = {s: _mapped(name, partial(gene, s)).fill_null("") for s, name in names.items()}
     loci = _loci(_first_filled(table, form.locus), names["V"], names["J"])
-    number = _first_filled(table, form.count).cast(pl.Float64, strict=False)
-    counted = (number.abs() < MOST).fill_null(False)
-    count = number.zip_with(counted, pl.Series([1.0]))
+    number = _first_filled(table, form.count).cast(pl.Float64, strict=False).fill_nan(None)
+    count = number.zip_with((number < MOST).fill_null(False), pl.Series([1.0]))
     sound = sequence.str.contains(RESIDUES)
     lower = sequence.str.contains("[a-z]")
     junction = sequence.str.to_uppercase() if lower.any() else sequence
@@ -75,7 +74,8 @@ def clean(table: pl.DataFrame, form: Format, longest: int) -> Receptors:
         "white space": sequence.str.len_bytes() != table[sequence.name].str.len_bytes(),
         "lower case": lower,
         "anchors added": pl.repeat(bare, len(table), eager=True),
-        "count missing, taken as 1": ~counted,
+        "count missing, taken as 1": number.is_null(),
+        "count of 2^40 or more, taken as 1": number >= MOST,
         "count rounded": count != count.round(),
         "V gene missing or not known": genes["V"] == "",
         "J gene missing or not known": genes["J"] == "",

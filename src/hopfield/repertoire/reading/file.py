@@ -5,6 +5,7 @@ from pathlib import Path
 
 from hopfield import _check
 from hopfield.errors import ArgumentError, FileError
+from hopfield.repertoire.files import check_regular
 from hopfield.repertoire.reading import cache as kept
 from hopfield.repertoire.reading.formats import FORMATS, choose
 from hopfield.repertoire.reading.lines import Delimited
@@ -37,7 +38,8 @@ def read(
         expanded: the most bytes that a gzip file may expand to.
 
     Raises:
-        FileError: the file holds no table of a known format; the message says what it holds.
+        FileError: the file holds no table of a known format, or is a pipe or device; the message
+            says what it holds.
         ArgumentError: an argument has a value that is not allowed.
         OSError: the file cannot be opened, or the cache not be written.
     """
@@ -47,6 +49,7 @@ def read(
     if _check.positive_int("longest", longest) > LONGEST:
         raise ArgumentError(f"longest is {longest}; at most {LONGEST} is expected")
     _check.positive_int("expanded", expanded)
+    check_regular(path)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         entry = None if cache is None else kept.entry(Path(cache), digest, format, longest)

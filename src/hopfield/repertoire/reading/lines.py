@@ -12,6 +12,7 @@ from itertools import chain
 import numpy as np
 import polars as pl
 
+from hopfield._text import one_line
 from hopfield.errors import FileError
 
 BLOCK = 2**22  # bytes that are looked at together; no line may be longer
@@ -216,6 +217,6 @@ def _parsed(block: bytes, separator: str, names: dict[int, str]) -> pl.DataFrame
             encoding="utf8-lossy",
         )
     except pl.exceptions.PolarsError as error:
-        raise FileError(f"it is no table: {error}") from error
+        raise FileError(f"it is no table: {one_line(error)}") from error
     table.columns = [names[place] for place in places]
     return table.select(names.values())
