@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hopfield.errors import ArgumentError
 from hopfield.repertoire.columns import MISSING
-from hopfield.repertoire.targets import Target
+from hopfield.repertoire.targets import Target, target_in
 
 NAN = np.nan
 
@@ -108,6 +108,7 @@ WRONG = {
     "numbers and a word": ((*NUMBERS, "4O"), {}, "has 12 numbers and '4O'; mend it"),
     "a word": (("1", "2,5"), {"kind": "regression"}, "has '2,5', which is no number"),
     "infinite": (("1", "inf"), {"kind": "regression"}, "has 'inf', which is no number"),
+    "too large": (("1", "1e308"), {"kind": "regression"}, "has '1e308', which is no number of up"),
     "quantity": (NUMBERS, {"positive": "1"}, "is a quantity; it has no '1' class"),
     "ids": ([f"S{i}" for i in range(11)], {}, "has 11 distinct values in 11 repertoires; if"),
 }
@@ -132,3 +133,9 @@ def test_a_part_is_the_same_by_places_and_by_true_and_false():
     for rows in ([True], [0.5], [[1]]):
         with pytest.raises(ArgumentError, match="places, or True and False for each of 4"):
             whole.subset(rows)
+
+
+@pytest.mark.parametrize("name", ["repertoire_id", "split"])
+def test_names_of_columns_of_predictions_are_no_labels(name):
+    with pytest.raises(ArgumentError, match=f"a label cannot be called '{name}'"):
+        target_in(pl.DataFrame({name: ["a", "b"]}), name)

@@ -144,3 +144,27 @@ def test_tasks_lie_side_by_side():
 def test_tasks_that_make_no_sense_are_errors(kind, classes):
     with pytest.raises(ArgumentError, match=r"kind|classes"):
         Task("label", kind, classes)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": 1},
+        {"classes": ("a", "a")},
+        {"classes": ("a", 1)},
+        {"weights": (1.0,)},
+        {"weights": (1.0, 0.0)},
+        {"spread": 0.0},
+        {"mean": NONE},
+    ],
+)
+def test_tasks_with_wrong_parts_are_errors(wrong):
+    parts = {"name": "ill", "kind": "binary", "classes": ("a", "b"), "weights": (1.0, 1.0)}
+    Task(**parts)
+    with pytest.raises(ArgumentError, match=r"expected|weights of 2 classes"):
+        Task(**parts | wrong)
+
+
+def test_quantities_too_small_to_be_told_apart_are_alike():
+    with pytest.raises(ArgumentError, match="all alike"):
+        Task.of(Target("size", "regression", np.array([1e-200, 2e-200]), ()), ALL[:2], True)

@@ -16,6 +16,8 @@ from hopfield.repertoire.columns import said
 Kind = Literal["binary", "multiclass", "regression"]
 Rows = Sequence[int] | Sequence[bool] | NDArray[np.int64] | NDArray[np.bool_]
 KINDS = ("binary", "multiclass", "regression")
+LARGEST = 1e100  # of a quantity: squares of what is more are infinite
+TAKEN = ("repertoire_id", "split")  # columns of tables of predictions
 NUMBERS_FROM = 10  # a column of numbers with more distinct values than this is a quantity
 WHOLE = r"^(-?\d+)\.0+$"
 SAYS_YES = r"^(t|true|y|yes|pos|case)$|positive$|\+$"
@@ -95,11 +97,11 @@ class Target:
         if kind == "regression":
             if positive is not None:
                 raise ArgumentError(f"column {name!r} is a quantity; it has no {positive!r} class")
-            wrong = text.filter(text.is_not_null() & ~numbers.is_finite().fill_null(False))
-            if len(wrong):
+            sound = (numbers.abs() <= LARGEST).fill_null(False)
+            if len(wrong := text.filter(text.is_not_null() & ~sound)):
                 raise ArgumentError(
-                    f"column {name!r} has {wrong[0]!r}, which is no number; kind='multiclass' "
-                    f"takes names of classes"
+                    f"column {name!r} has {wrong[0]!r}, which is no number of up to {LARGEST:g}; "
+                    f"kind='multiclass' takes names of classes"
                 )
             return cls(name, "regression", numbers.fill_null(np.nan).to_numpy().copy(), ())
         numeric = text.null_count() == numbers.null_count()
@@ -122,11 +124,21 @@ def target_in(
     positive: object = None,
     classes: Sequence[str] | None = None,
 ) -> Target:
-    """A column of the metadata, by its name, as a target; see `Target.of`."""
+    """A column of the metadata, by its name, as a target; see `Target.of`.
+
+    Raises:
+        ArgumentError: there is no such column, tables of predictions have another of its name, or
+            it has no labels.
+    """
     if column not in metadata.columns:
         raise ArgumentError(
             f"the metadata has no column {column!r}, but "
             f"{', '.join(map(repr, metadata.columns[:30]))}"
+        )
+    if column in TAKEN:
+        raise ArgumentError(
+            f"a label cannot be called {column!r}, as tables of predictions have another column "
+            f"of this name; rename it"
         )
     return Target.of(column, metadata[column], kind, positive, classes)
 

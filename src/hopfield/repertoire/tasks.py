@@ -1,5 +1,6 @@
 """`Task`: what a network learns of one target: its loss, and outputs as predictions."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -50,7 +51,7 @@ class Task:
         """
         values = target.values[rows]
         values = values[~np.isnan(values)]
-        if len(np.unique(values)) < 2:
+        if len(np.unique(values)) < 2 or values.std() == 0:  # as squares of 1e-200 are 0
             raise ArgumentError(
                 f"the {len(values)} training repertoires with a label of {target.name!r} are all "
                 f"alike; at least two different labels are needed"
@@ -69,6 +70,19 @@ class Task:
         fits = {"binary": count == 2, "multiclass": count > 1, "regression": count == 0}
         if not fits[self.kind]:
             raise ArgumentError(f"{self.name!r} is {self.kind} with {count} classes")
+        texts = (self.name, *self.classes)
+        if not all(isinstance(one, str) for one in texts) or len(set(self.classes)) < count:
+            raise ArgumentError(
+                f"{self.name!r} has the classes {self.classes}; different texts are expected"
+            )
+        if len(self.weights) != count:
+            raise ArgumentError(f"{self.name!r} has {len(self.weights)} weights of {count} classes")
+        numbers = (self.mean, self.spread, *self.weights)
+        if not all(map(math.isfinite, numbers)) or min(numbers[1:]) <= 0:
+            raise ArgumentError(
+                f"{self.name!r} has the mean, spread and weights {numbers}; finite numbers are "
+                f"expected, above 0 but for the mean"
+            )
 
     @property
     def outputs(self) -> int:
