@@ -7,6 +7,7 @@ import pytest
 
 from hopfield.errors import ArgumentError
 from hopfield.repertoire.checking import check
+from hopfield.repertoire.simulation import simulate
 
 HEADER = "junction_aa\tv_call\tj_call\tduplicate_count\n"
 BETA, ALPHA = "TRBV5-1\tTRBJ2-7", "TRAV1-2\tTRAJ33"
@@ -139,3 +140,8 @@ def test_no_control_character_of_a_file_reaches_the_terminal(folder):
     text = str(found)
     assert all(line.isprintable() for line in text.split("\n"))
     assert text.count("\\x1b[31m") > 5
+
+
+def test_the_truth_of_a_simulation_is_no_table_that_was_forgotten(tmp_path):
+    found = check(simulate(tmp_path / "out", repertoires=2, sequences=20, witness=1))
+    assert (found.notes, found.problems) == ((), ())

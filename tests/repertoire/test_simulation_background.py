@@ -1,6 +1,7 @@
 """The background: what is drawn looks like what it was learned from."""
 
 from collections import Counter
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hopfield.errors import ArgumentError
+from hopfield.errors import ArgumentError, FileError
 from hopfield.repertoire import Repertoire
 from hopfield.repertoire.simulation import Background, simulate
 from hopfield.repertoire.simulation.background import SHIPPED, _Categories, _chain, _smoothed
@@ -211,3 +212,19 @@ def test_bad_input(tmp_path):
     np.savez(tmp_path / "other.npz", sizes=np.ones(3))
     with pytest.raises(ArgumentError, match="no background: it has no locus, v_genes"):
         Background.load(tmp_path / "other.npz")
+    background = Background.default()
+    for name, wrong in (
+        ("lengths", background.lengths[:, 0]),
+        ("lengths", background.lengths.astype(float)),
+        ("starts", background.starts[:-1]),
+        ("clones", 0 * background.clones),
+        ("sizes", np.uint32(3)),
+        ("v_genes", background.v_genes[1:]),
+    ):
+        replace(background, **{name: wrong}).save(tmp_path / "wrong.npz")
+        with pytest.raises(FileError, match="no background: its tables are not those of counts"):
+            Background.of(tmp_path / "wrong.npz")
+    for name in ("junk.npz", "junk.tsv", "junk.json"):
+        (tmp_path / name).write_text("junk")
+        with pytest.raises(FileError, match=name):
+            Background.of(tmp_path / name)

@@ -105,6 +105,12 @@ def test_a_matrix_is_read_from_a_file(tmp_path):
     (tmp_path / "wrong.tsv").write_text("A\tC\n1\t2\n")
     with pytest.raises(ArgumentError, match="has no column D, E, F"):
         Motif.read(tmp_path / "wrong.tsv")
+    header = "\t".join(ALPHABET) + "\n"
+    for junk in (b"", b"\0\xff\n" * 9, (header + "x\t" * 19 + "1\n").encode(), header.encode()):
+        (tmp_path / "wrong.tsv").write_bytes(junk)
+        with pytest.raises(ArgumentError, match="wrong") as caught:
+            Motif.read(tmp_path / "wrong.tsv")
+        assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("mismatches", [0, 1, 3])
@@ -149,6 +155,7 @@ def test_witnesses_that_would_become_equal_are_others(rng, receptors):
         ("SFEN@0", "position is 0"),
         ("SFEN~5", "bits is 5.0; above 0 and below 4.32"),
         ("SFEN~", "'' is no number of bits"),
+        ("SF\udcffN", r"'\\udcff' is no residue"),
     ],
 )
 def test_texts_that_are_no_motif(text, message):
@@ -161,7 +168,8 @@ def test_bad_signals(rng, receptors):
         (np.ones(20), r"shape \(20,\)"),
         (np.ones((2, 21)), r"shape \(2, 21\)"),
         (np.zeros((2, 20)), "not all 0"),
-        (np.full((2, 20), np.nan), "finite"),
+        (np.full((2, 20), np.nan), "numbers from 0 to"),
+        (np.full((2, 20), 1e308), "numbers from 0 to"),
     ):
         with pytest.raises(ArgumentError, match=message):
             Motif("m", weights)
@@ -169,6 +177,8 @@ def test_bad_signals(rng, receptors):
         Motifs(())
     with pytest.raises(ArgumentError, match="number is 0"):
         PublicClones(0)
+    with pytest.raises(ArgumentError, match="number is 1000000000; more than 10,000,000 would not"):
+        PublicClones(10**9)
     with pytest.raises(ArgumentError, match="mismatches is -1"):
         PublicClones(mismatches=-1)
     with pytest.raises(ArgumentError, match="clones are drawn first"):

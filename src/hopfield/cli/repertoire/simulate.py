@@ -63,27 +63,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run `hopfield.repertoire.simulation.simulate` and print where the metadata is."""
+    from hopfield.repertoire.files import TRUTH_TABLE
     from hopfield.repertoire.simulation import simulate
 
+    names = ("repertoires", "sequences", "witness", "poisson", "positive", "subjects", "gz", "seed")
+    confounders = ("depth_effect", "batches", "batch_bias")
     metadata = simulate(
         options.out,
-        repertoires=options.repertoires,
-        sequences=options.sequences,
         signal=_signal(options),
-        witness=options.witness,
-        poisson=options.poisson,
-        positive=options.positive,
-        subjects=options.subjects,
         background=_background(options),
-        depth_effect=options.depth_effect,
-        batches=options.batches,
-        batch_bias=options.batch_bias,
-        gz=options.gz,
-        seed=options.seed,
         progress=True,
+        **{name: getattr(options, name) for name in (*names, *confounders)},
     )
     print(f"{options.repertoires} repertoires: {metadata}")
-    print(f"what they carry: {metadata.with_name('truth.tsv')}")
+    print(f"what they carry: {metadata.with_name(TRUTH_TABLE)}")
 
 
 def _signal(options: argparse.Namespace) -> "str | Signal":

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hopfield.errors import ArgumentError
+from hopfield.errors import ArgumentError, FileError
+from hopfield.repertoire.arrays import load_arrays
+from hopfield.repertoire.files import check_regular
 from hopfield.repertoire.repertoire import ALPHABET, Repertoire
 from hopfield.repertoire.simulation.receptors import Receptors
 
@@ -66,12 +68,8 @@ class Background:
         v_genes = tuple(sorted({gene for repertoire in repertoires for gene in repertoire.v_genes}))
         j_genes = tuple(sorted({gene for repertoire in repertoires for gene in repertoire.j_genes}))
         longest = max(int(repertoire.lengths.max()) for repertoire in repertoires)
-        lengths = np.zeros((len(v_genes), len(j_genes), longest + 1), np.uint32)
-        places = [int(_in_v_part(np.arange(longest), longest).sum()), longest]
-        starts, ends = (
-            np.zeros((len(genes), size, RESIDUES + 1, RESIDUES), np.uint32)
-            for genes, size in zip((v_genes, j_genes), places, strict=True)
-        )
+        shapes = _shapes(len(v_genes), len(j_genes), longest)
+        lengths, starts, ends = (np.zeros(shape, np.uint32) for shape in shapes)
         for repertoire in repertoires:
             v = np.searchsorted(v_genes, repertoire.v_genes)[repertoire.v.numpy()]
             j = np.searchsorted(j_genes, repertoire.j_genes)[repertoire.j.numpy()]
@@ -118,15 +116,24 @@ class Background:
 
     @classmethod
     def load(cls, path: str | Path) -> "Background":
-        """One that `save` wrote."""
-        with np.load(path, allow_pickle=False) as arrays:
-            missing = [field.name for field in fields(cls) if field.name not in arrays]
-            if missing:
-                raise ArgumentError(f"{path} is no background: it has no {', '.join(missing)}")
-            values: dict[str, Any] = {field.name: arrays[field.name] for field in fields(cls)}
-        for name in ("v_genes", "j_genes"):
-            values[name] = tuple(values[name].tolist())
-        return cls(**{**values, "locus": str(values["locus"])})
+        """One that `save` wrote.
+
+        Raises:
+            FileError: it is damaged, or something else.
+        """
+        check_regular(path := Path(path))
+        arrays = load_arrays(path)
+        if missing := [field.name for field in fields(cls) if field.name not in arrays]:
+            raise FileError(f"{path} is no background: it has no {', '.join(missing)}")
+        locus, v_genes, j_genes, *tables = (arrays[field.name] for field in fields(cls))
+        lengths, _, _, sizes, _ = tables
+        longest = sum(lengths.shape[2:]) - 1
+        shapes = *_shapes(v_genes.size, j_genes.size, longest), (sizes.size,), (sizes.size,)
+        for table, shape in zip(tables, shapes, strict=True):
+            if table.shape != shape or table.dtype != np.uint32 or not table.any():
+                raise FileError(f"{path} is no background: its tables are not those of counts")
+        v, j = (tuple(genes.astype(str).ravel().tolist()) for genes in (v_genes, j_genes))
+        return cls(str(locus), v, j, *tables)
 
     def save(self, path: str | Path) -> None:
         """Write it to an npz file."""
@@ -190,6 +197,13 @@ class Background:
 def _in_v_part(place: Any, length: Any) -> Any:
     """Whether a place, from 0, belongs to the V gene's part of a junction."""
     return V_PART[1] * place < V_PART[0] * length
+
+
+def _shapes(v: int, j: int, longest: int) -> tuple[tuple[int, ...], ...]:
+    """Of lengths, starts and ends, by the numbers of genes and the longest junction."""
+    in_v_part = int(_in_v_part(np.arange(longest), longest).sum())
+    context = RESIDUES + 1, RESIDUES
+    return (v, j, longest + 1), (v, in_v_part, *context), (j, longest, *context)
 
 
 def _chain(counts: Counts) -> NDArray[np.float64]:

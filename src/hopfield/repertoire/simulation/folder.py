@@ -1,7 +1,6 @@
 """`Folder`: a simulated cohort on disk; a simulation that was stopped goes on there."""
 
 import hashlib
-import json
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +8,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from hopfield.errors import ArgumentError
+from hopfield.repertoire.claim import claim
+from hopfield.repertoire.files import TRUTH_TABLE
 from hopfield.repertoire.reading.table import write_table
-from hopfield.repertoire.reading.whole import written_whole
 from hopfield.repertoire.repertoire import Repertoire
 from hopfield.repertoire.simulation.cohort import TRUTH, Cohort, Made, name_of
 
@@ -45,24 +44,10 @@ class Folder:
 
         Raises:
             ArgumentError: it holds something else.
+            FileError: its settings are damaged.
         """
-        record = self.path / SETTINGS
         settings = described(cohort) | {"background": described(cohort.source), "gz": self.gz}
-        if record.exists():
-            known = json.loads(record.read_text())
-            if other := [name for name in settings if known.get(name) != settings[name]]:
-                raise ArgumentError(
-                    f"{self.path} holds a simulation with another {', '.join(other)}; choose "
-                    f"another folder, or remove it"
-                )
-            return
-        if self.path.exists() and any(self.path.iterdir()):
-            raise ArgumentError(
-                f"{self.path} is not empty and holds no simulation; choose a new folder"
-            )
-        self.path.mkdir(parents=True, exist_ok=True)
-        with written_whole(record) as part:
-            part.write_text(json.dumps(settings, indent=1) + "\n")
+        claim(self.path, SETTINGS, settings, "simulation")
 
     def has(self, i: int) -> bool:
         """Whether the repertoire of number `i` is written."""
@@ -79,7 +64,7 @@ class Folder:
         """Write the metadata and the truth of all; the path of the metadata."""
         numbers = range(repertoires)
         truth = [pl.read_csv(self._truth(i), separator="\t", schema=TRUTH) for i in numbers]
-        write_table(pl.concat(truth), self.path / "truth.tsv")
+        write_table(pl.concat(truth), self.path / TRUTH_TABLE)
         metadata = cohort.metadata(repertoires).insert_column(
             1, pl.Series("filename", [self.filename(i) for i in numbers])
         )

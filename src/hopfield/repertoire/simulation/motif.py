@@ -8,10 +8,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from hopfield import _check
-from hopfield.errors import ArgumentError
+from hopfield._text import one_line
+from hopfield.errors import ArgumentError, FileError
+from hopfield.repertoire.files import check_regular
 from hopfield.repertoire.repertoire import ALPHABET, CODES
 from hopfield.repertoire.simulation.receptors import ANCHOR, Receptors
 
+MOST_WEIGHT = 1e100
 MOST_BITS = float(np.log2(len(ALPHABET)))
 
 
@@ -40,9 +43,10 @@ class Motif:
                 f"the weights of motif {self.name!r} have shape {weights.shape}; (width, 20) is "
                 f"expected, residues in the order {ALPHABET}"
             )
-        if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
+        if not (weights <= MOST_WEIGHT).all() or (weights < 0).any() or not weights.any():
             raise ArgumentError(
-                f"the weights of motif {self.name!r} must be finite, not negative and not all 0"
+                f"the weights of motif {self.name!r} must be numbers from 0 to {MOST_WEIGHT:g}, "
+                f"and not all 0"
             )
         if self.position is not None:
             _check.positive_int("position", self.position)
@@ -93,15 +97,24 @@ class Motif:
         """A matrix from a TSV file: one column for each residue, one row for each position.
 
         Numbers are probabilities or counts; other columns are left aside.
+
+        Raises:
+            FileError: it is no such table.
+            ArgumentError: its numbers are no weights.
         """
-        frame = pl.read_csv(path, separator="\t")
-        missing = [letter for letter in ALPHABET if letter not in frame.columns]
-        if missing:
-            raise ArgumentError(
-                f"{path} has no column {', '.join(missing)}; a header with the 20 residues and "
-                f"one row for each position, separated by tabs, is expected"
-            )
-        return cls(Path(path).stem, frame.select(list(ALPHABET)).cast(pl.Float64).to_numpy())
+        path = Path(path)
+        check_regular(path)
+        try:
+            frame = pl.read_csv(path, separator="\t", infer_schema=False)
+            if missing := [letter for letter in ALPHABET if letter not in frame.columns]:
+                raise FileError(
+                    f"{path} has no column {', '.join(missing)}; a header with the 20 residues and "
+                    f"one row for each position, separated by tabs, is expected"
+                )
+            weights = frame.select(list(ALPHABET)).cast(pl.Float64).to_numpy()
+        except pl.exceptions.PolarsError as error:
+            raise FileError(f"{path} is no table of numbers: {one_line(error)}") from error
+        return cls(path.stem, weights)
 
     def __len__(self) -> int:
         return len(self.weights)
@@ -138,7 +151,7 @@ class Motif:
 
 def _one_hot(text: str) -> NDArray[np.float64]:
     """The weights of residues and gaps as written."""
-    codes = CODES[np.frombuffer(text.encode(), np.uint8)]
+    codes = CODES[np.frombuffer(text.encode(errors="replace"), np.uint8)]
     wrong = [letter for letter in text if letter not in ALPHABET + "."]
     if wrong or not codes.any():
         what = f"{wrong[0]!r} is no residue" if wrong else "it has no residue"

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from hopfield._text import one_line
 from hopfield.errors import ArgumentError, MissingExtraError
 from hopfield.repertoire.repertoire import CODES, LOCI
 from hopfield.repertoire.simulation.background import Background
@@ -60,7 +61,7 @@ class Olga:
                 text=True,
             )
             if process.returncode != 0 or not table.exists():
-                raise ArgumentError(f"{PROGRAM} {' '.join(arguments)}: {process.stdout.strip()}")
+                raise ArgumentError(f"{PROGRAM} {' '.join(arguments)}: {one_line(process.stdout)}")
             return _read(table)
 
     def draw_counts(self, rng: np.random.Generator, number: int) -> NDArray[np.int64]:

@@ -8,11 +8,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from hopfield import _check
 from hopfield.errors import ArgumentError
 from hopfield.repertoire.repertoire import LETTERS, Repertoire
 
 ANCHOR = 3  # residues at either end of a junction that nothing is put over by chance
 MORE = 256  # drawn beyond what is missing, for those that are there already
+MOST = 10**7  # drawn together: some gigabytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +95,13 @@ class Receptors:
     def repertoire(self, locus: str, counts: NDArray[np.int64]) -> Repertoire:
         """A repertoire of these receptors with their counts, `(N,)`."""
         return Repertoire.from_frame(locus, self.frame().with_columns(duplicate_count=counts))
+
+
+def number_of(name: str, value: object) -> int:
+    """A whole number of things, of which each has a place in memory."""
+    if _check.positive_int(name, value) > MOST:
+        raise ArgumentError(f"{name} is {value!r}; more than {MOST:,} would not fit into memory")
+    return int(value)  # type: ignore[call-overload]
 
 
 class Source(Protocol):

@@ -10,7 +10,13 @@ from hopfield import _check
 from hopfield.errors import ArgumentError
 from hopfield.repertoire.repertoire import ALPHABET
 from hopfield.repertoire.simulation.motif import Motif
-from hopfield.repertoire.simulation.receptors import ANCHOR, Receptors, Source, draw_distinct
+from hopfield.repertoire.simulation.receptors import (
+    ANCHOR,
+    Receptors,
+    Source,
+    draw_distinct,
+    number_of,
+)
 
 SPARE = 16  # receptors tried beyond twice those wanted, as some may be equal with the motif
 
@@ -107,7 +113,7 @@ class PublicClones(Signal):
     mismatches: int = 0
 
     def __post_init__(self) -> None:
-        _check.positive_int("number", self.number)
+        number_of("number", self.number)
         if self.mismatches:
             _check.positive_int("mismatches", self.mismatches)
 

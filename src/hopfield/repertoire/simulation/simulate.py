@@ -7,10 +7,10 @@ from typing import Unpack
 import polars as pl
 from tqdm import tqdm
 
-from hopfield import _check
 from hopfield.repertoire.repertoire import Repertoire
 from hopfield.repertoire.simulation.cohort import Cohort, Settings
 from hopfield.repertoire.simulation.folder import Folder
+from hopfield.repertoire.simulation.receptors import number_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ def simulated(
         ArgumentError: a setting makes no sense, or the signal finds no room.
     """
     cohort = Cohort(**settings)
-    numbers = range(_check.positive_int("repertoires", repertoires))
+    numbers = range(number_of("repertoires", repertoires))
     made = [cohort.make(i) for i in tqdm(numbers, "simulating", disable=not progress)]
     return Simulation(
         [one.repertoire for one in made],
@@ -82,7 +82,7 @@ def simulate(
             something else.
     """
     cohort = Cohort(**settings)
-    numbers = range(_check.positive_int("repertoires", repertoires))
+    numbers = range(number_of("repertoires", repertoires))
     folder = Folder(Path(out), gz)
     folder.claim(cohort)
     for i in tqdm(numbers, "simulating", disable=not progress):
