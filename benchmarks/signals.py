@@ -4,8 +4,10 @@ python -m benchmarks.signals                          all signals, seeds 0 to 2
 python -m benchmarks.signals "4-mer in 1 %" --seeds 0   one of them
 
 Each fold of each seed is kept in docs/signals.json as soon as it is there, so that this may be
-stopped and goes on; the table in docs/repertoire.md is written from it. `--times` measures instead
-how long one fold takes, alone on the machine: reading the files, the screen, and the model.
+stopped and goes on; the table in docs/repertoire.md is written from it. The first fold of each seed
+is explained too: how many of the receptors that carry the signal in its test repertoires are among
+as many best ones, and what its first three motifs are. `--times` measures instead how long one fold
+takes, alone on the machine: reading the files, the screen, and the model.
 """
 
 import argparse
@@ -19,12 +21,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import torch
 from scipy.stats import t as student
 from sklearn.metrics import roc_auc_score
 
-from hopfield.repertoire import RepertoireClassifier, RepertoireDataset
+from hopfield.repertoire import RepertoireClassifier, RepertoireDataset, explain
 from hopfield.repertoire.baselines import KmerRegression, MinMaxSVM, PublicClones
+from hopfield.repertoire.explanation import RECEPTOR
 from hopfield.repertoire.features import Features
 from hopfield.repertoire.folds import folds
 from hopfield.repertoire.simulation import PublicClones as CloneSignal
@@ -65,7 +69,8 @@ SHUFFLES = 20
 START, END = "<!-- signals -->", "<!-- /signals -->"
 
 
-def cohort(case: Case, seed: int) -> RepertoireDataset:
+def cohort(case: Case, seed: int) -> tuple[RepertoireDataset, pl.DataFrame]:
+    """The repertoires, and what was planted in them."""
     made = simulated(
         repertoires=case.repertoires,
         sequences=case.sequences,
@@ -74,7 +79,7 @@ def cohort(case: Case, seed: int) -> RepertoireDataset:
         seed=seed,
         progress=True,
     )
-    return RepertoireDataset.from_repertoires(made.repertoires, made.metadata)
+    return RepertoireDataset.from_repertoires(made.repertoires, made.metadata), made.truth
 
 
 def auc_of(case_name: str, seed: int, kept: dict, path: Path) -> None:
@@ -83,7 +88,7 @@ def auc_of(case_name: str, seed: int, kept: dict, path: Path) -> None:
     if all(key in kept for key in wanted):
         return
     case = CASES[case_name]
-    data = cohort(case, seed)
+    data, planted = cohort(case, seed)
     features, target = Features(data), data.target("diagnosis")
     for key, (train, test) in zip(wanted, split(target, seed), strict=True):
         if key in kept:
@@ -96,6 +101,8 @@ def auc_of(case_name: str, seed: int, kept: dict, path: Path) -> None:
             model = baseline(seed).fit(features, train, target)
             found[baseline.name] = area(target, test, model.predict(features, test)[:, 1])
         kept[key] = {"auc": found, "epochs": classifier.history_.best, "seconds": seconds}
+        if key == wanted[0]:
+            kept[key] |= explained(classifier, data.subset(test), planted)
         path.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
         print(
             key,
@@ -105,12 +112,25 @@ def auc_of(case_name: str, seed: int, kept: dict, path: Path) -> None:
         )
 
 
+def explained(
+    classifier: RepertoireClassifier, data: RepertoireDataset, planted: pl.DataFrame
+) -> dict[str, float | list[str]]:
+    """The share of what was planted that is among as many best receptors, and the first motifs."""
+    there = planted.filter(pl.col("repertoire_id").is_in(data.ids)).select(RECEPTOR).unique()
+    found = explain(classifier, data, top=len(there), progress=True)
+    hits = found.sequences.join(there, on=RECEPTOR, how="semi")
+    return {
+        "in top k": len(hits) / len(there),
+        "motifs": [motif.consensus for motif in found.motifs[:3]],
+    }
+
+
 def shuffled(seed: int, kept: dict, path: Path) -> None:
     """One fold of each of many shuffles of the labels."""
     missing = [i for i in range(SHUFFLES) if f"{SHUFFLED} | {seed} | {i}" not in kept]
     if not missing:
         return
-    data = cohort(CASES["4-mer in 0.1 %"], seed)
+    data, _ = cohort(CASES["4-mer in 0.1 %"], seed)
     features, target = Features(data), data.target("diagnosis")
     for i in missing:
         values = np.random.default_rng([seed, i]).permutation(target.values)
@@ -184,21 +204,28 @@ def table(kept: dict) -> str:
     """The page of the documentation."""
     names = [POOLING, *(baseline.name for baseline in BASELINES)]
     lines = [
-        "| signal | " + " | ".join(names) + " | asked | folds of seeds |",
-        "|---|" + "--:|" * (len(names) + 2),
+        "| signal | "
+        + " | ".join(names)
+        + " | asked | folds of seeds | planted in top k | first motifs |",
+        "|---|" + "--:|" * (len(names) + 3) + "---|",
     ]
     for case_name, case in CASES.items():
-        runs = {k: v["auc"] for k, v in kept.items() if k.startswith(f"{case_name} |")}
+        whole = {k: v for k, v in kept.items() if k.startswith(f"{case_name} |")}
+        runs = {key: value["auc"] for key, value in whole.items()}
+        told = [value for value in whole.values() if "in top k" in value]
         if len(runs) < 5:  # no seed is whole
             continue
         seeds = {key.split(" | ")[1] for key in runs}
         folds_of_seeds = f"{len(runs)} of {len(seeds)}"
         cells = [interval([run[name] for run in runs.values()]) for name in names]
         asked = "best − .01" if case.least is None else f"≥ {case.least}"
-        lines.append(f"| {case_name} | {' | '.join(cells)} | {asked} | {folds_of_seeds} |")
+        shares = ", ".join(f"{value['in top k']:.0%}" for value in told)
+        motifs = ", ".join(f"`{motif}`" for motif in told[0]["motifs"])
+        cells += [asked, folds_of_seeds, shares, motifs]
+        lines.append(f"| {case_name} | {' | '.join(cells)} |")
     mixed = [v["auc"][POOLING] for k, v in kept.items() if k.startswith(SHUFFLED)]
     if mixed:
-        lines.append(f"| {SHUFFLED} ({len(mixed)}) | {interval(mixed)} | | | | .50 ± .05 | |")
+        lines.append(f"| {SHUFFLED} ({len(mixed)}) | {interval(mixed)} | | | | .50 ± .05 | | | |")
     return "\n".join(lines) + "\n"
 
 

@@ -46,8 +46,7 @@ def test_predict_writes_a_table(cohort, tmp_path, capsys):
 
 def test_explain_writes_receptors_motifs_and_a_page(cohort, tmp_path, capsys):
     out = tmp_path / "sequences.tsv"
-    options = ["-o", out, "--top", 20, "--motifs", tmp_path / "page.html"]
-    assert run("explain", cohort, *options) == 0
+    assert run("explain", cohort, "-o", out, "--top", 20) == 0
     said = capsys.readouterr()
     assert "motif" in said.out
     assert "SFEN" in said.out
@@ -57,7 +56,9 @@ def test_explain_writes_receptors_motifs_and_a_page(cohort, tmp_path, capsys):
     assert table.columns == ["junction_aa", "v_call", "j_call", "score", "rank"]
     assert table["rank"].to_list() == list(range(1, 21))
     assert table["junction_aa"].str.contains("SFEN").sum() >= 16
-    assert "For research use only" in (tmp_path / "page.html").read_text()
+    assert "For research use only" in (tmp_path / "sequences.html").read_text()
+    table = pl.read_csv(tmp_path / "sequences.associations.tsv", separator="\t")
+    assert table["association"].is_between(0, 1).all()
 
 
 def test_explain_without_sequences_and_names(cohort, tmp_path):
@@ -67,6 +68,8 @@ def test_explain_without_sequences_and_names(cohort, tmp_path):
     rows = pl.read_csv(folder / "repertoires.tsv", separator="\t")
     assert rows["repertoire_id"].to_list() == [1, 2, 3, 4]
     assert (folder / "motif-1.png").stat().st_size > 1000
+    assert "junction_aa" not in (tmp_path / "sequences.associations.tsv").read_text()
+    assert run("explain", cohort, "-o", out, "--motifs", out) == 1  # before the work
 
 
 @pytest.mark.parametrize("command", ["predict", "explain"])
@@ -80,6 +83,15 @@ def test_what_goes_wrong_is_told(command, cohort, tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["repertoire", command, "--help"])
     assert "for research use only" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("command", ["predict", "explain"])
+def test_what_is_read_is_not_written_over(command, cohort, capsys):
+    read = cohort / "new" / "b.tsv"
+    before = read.read_bytes()
+    assert run(command, cohort, "-o", read) == 1
+    assert "is what is read here; write to another file" in capsys.readouterr().err
+    assert read.read_bytes() == before
 
 
 def test_targets_and_classes_that_there_are(cohort, tmp_path, capsys):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from by_hand import drawn, repertoire
 from sklearn.base import clone
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import get_scorer, roc_auc_score
 from sklearn.model_selection import cross_val_score
 
 from conftest import SMALL
@@ -74,12 +74,28 @@ def test_a_planted_motif_is_learned(planted, fitted):
 def test_probabilities_follow_from_the_outputs(planted, fitted):
     held_out = planted.repertoires[30:]
     outputs, probabilities = fitted.decision_function(held_out), fitted.predict_proba(held_out)
-    assert outputs.shape == (10, 1)
-    np.testing.assert_allclose(probabilities[:, 1], 1 / (1 + np.exp(-outputs[:, 0])), rtol=1e-6)
+    assert outputs.shape == (10,)
+    np.testing.assert_array_equal(fitted.outputs(held_out)[:, 0], outputs)
+    np.testing.assert_allclose(probabilities[:, 1], 1 / (1 + np.exp(-outputs)), rtol=1e-6)
     np.testing.assert_allclose(probabilities.sum(1), 1)
     chosen = fitted.classes_[probabilities.argmax(1)]
     assert fitted.predict(held_out).tolist() == chosen.tolist()
     assert fitted.classes_.tolist() == ["healthy", "positive"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [np.arange(14) % 2, np.arange(14) % 2 == 0, np.arange(14) % 2 * 1.0, pl.Series(["c", "d"] * 7)],
+)
+def test_labels_are_predicted_as_they_were_given(some, given, tmp_path):
+    model = RepertoireClassifier(**QUICK).fit(some, given)
+    for one in (model, RepertoireClassifier.load(model.save(tmp_path / "model"))):
+        assert one.classes_.tolist() == sorted(set(given))
+        assert set(one.predict(some).tolist()) <= set(given)
+    found = get_scorer("balanced_accuracy")(model, some, given)
+    assert 0 <= found <= 1
+    if len(set(given)) == 2:
+        assert 0 <= get_scorer("roc_auc")(model, some, given) <= 1
 
 
 def test_a_prediction_is_that_of_the_repertoire_alone(planted, fitted):

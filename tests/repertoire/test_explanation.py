@@ -19,7 +19,8 @@ from hopfield.repertoire.explanation import RECEPTOR, Ledger, explain
 from hopfield.repertoire.model import Architecture, RepertoireNetwork
 from hopfield.repertoire.motifs import Motif
 from hopfield.repertoire.repertoire import ALPHABET
-from hopfield.repertoire.report.explanation import page, write
+from hopfield.repertoire.report.explanation import page, write, write_motifs
+from hopfield.repertoire.seeding import Seeds
 from hopfield.repertoire.tasks import Task, Tasks
 
 
@@ -45,7 +46,7 @@ def telling(*tasks, outputs):
     torch.nn.init.normal_(network.head.weight)
     classifier = RepertoireClassifier()
     classifier.network_, classifier.tasks_, classifier.locus_ = network, Tasks(tasks), "TRB"
-    classifier.screens_ = classifier.clones_ = ()
+    classifier.seeds_ = Seeds((), ())
     return classifier
 
 
@@ -72,7 +73,7 @@ def test_sequences_have_the_form_of_the_challenge(explained, fitted, data):
 def test_repertoires_are_accounted_for(explained, fitted, data):
     rows = explained.repertoires
     assert rows["repertoire_id"].to_list() == list(data.ids)
-    logits = fitted.decision_function(data.repertoires)[:, 0]
+    logits = fitted.decision_function(data.repertoires)
     np.testing.assert_allclose(rows["output"], logits, atol=1e-4)
     np.testing.assert_allclose(rows["weight"], fitted.predict_proba(data)[:, 1], atol=1e-5)
     differences = (rows["output"] - rows["reference"]).abs()
@@ -82,6 +83,23 @@ def test_repertoires_are_accounted_for(explained, fitted, data):
     has = rows.filter(pl.Series(data.metadata["diagnosis"] == "positive"))
     assert (has["receptors_90"] < 100).all()
     assert set(rows["phase"]) <= {"fixed point", "metastable", "global"}
+
+
+def test_each_repertoire_has_its_associations(explained, fitted, data):
+    rows = explained.repertoires.row(1, named=True)
+    own = explained.associations.filter(repertoire_id=rows["repertoire_id"])
+    assert len(own) == rows["receptors_90"]
+    assert own["score"].is_sorted(descending=True)
+    weights = fitted.network_.log_weights(data[1])[rows["state"]].exp()
+    frame = data[1].frame().with_columns(association=pl.Series(weights.double().numpy()))
+    found = own.join(frame, on=RECEPTOR, maintain_order="left")
+    np.testing.assert_allclose(found["association"], found["association_right"], rtol=1e-5)
+
+
+def test_associations_are_bounded(fitted, few, monkeypatch):
+    monkeypatch.setattr(explanation, "EACH", 2)
+    found = explain(fitted, few).associations.group_by("repertoire_id").len()
+    assert found["len"].max() == 2
 
 
 def test_scores_are_summed_over_repertoires(fitted, data):
@@ -152,19 +170,21 @@ def test_where_nothing_speaks_there_is_nothing(fitted, data):
     assert len(found.sequences) == 0
     assert found.sequences.columns == [*RECEPTOR, "score", "rank"]
     assert found.motifs == ()
-    assert "0 hold 90 %" in str(found)
+    assert "none of which speaks for positive" in str(found)
     assert "No motif speaks for positive" in page(found).html()
 
 
 def test_pages_and_folders(explained, tmp_path):
     explained = replace(explained, motifs=explained.motifs[:1])
     best = explained.sequences["junction_aa"][0]
-    write(explained, tmp_path / "page.html")
-    text = (tmp_path / "page.html").read_text()
+    names = ["sequences.tsv.gz", "sequences.associations.tsv", "sequences.html"]
+    assert [path.name for path in write(explained, tmp_path / names[0])] == names
+    assert set(names) == {path.name for path in tmp_path.iterdir()}
+    text = (tmp_path / "sequences.html").read_text()
     assert "For research use only" in text
     assert best in text
     assert "<figure" in text
-    write(explained, tmp_path / "new" / "motifs")
+    write_motifs(explained, tmp_path / "new" / "motifs")
     made = {path.name for path in (tmp_path / "new" / "motifs").iterdir()}
     assert made == {"repertoires.tsv", "motif-1.png", "motif-1.tsv"}
 
@@ -179,6 +199,11 @@ def test_redacted_has_no_sequence_and_no_name(explained):
     assert redacted.sequences.columns == ["v_call", "j_call", "score", "rank"]
     assert "SFEN" in redacted.motifs[0].consensus
     assert redacted.motifs[0].seed is None
+    assert redacted.associations.columns == ["repertoire_id", *RECEPTOR[1:], "score", "association"]
+    assert set(redacted.associations["repertoire_id"]) <= set(redacted.repertoires["repertoire_id"])
+    few = replace(explained, motifs=(replace(explained.motifs[0], receptors=4.9),)).redacted()
+    assert few.motifs == ()
+    assert "Left out: motifs of fewer than 5 receptors, 1 of them." in str(few)
 
 
 def test_logos_show_bits_at_each_place(explained):

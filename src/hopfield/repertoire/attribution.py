@@ -49,6 +49,11 @@ class Attribution:
     path: "Path"
 
     @property
+    def most_telling(self) -> int:
+        """The state whose read-out adds or takes away most."""
+        return int(self.states.abs().argmax())
+
+    @property
     def gap(self) -> float:
         """By how much the scores miss the difference of output and reference."""
         return float(self.scores.double().sum()) - (self.output - self.reference)

@@ -13,17 +13,22 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
+from hopfield._text import one_line
 from hopfield.errors import FileError
 from hopfield.repertoire import kmers
 from hopfield.repertoire.classifier import RepertoireClassifier, best_device
 from hopfield.repertoire.model import Architecture, RepertoireNetwork
 from hopfield.repertoire.repertoire import ALPHABET, LOCI
 from hopfield.repertoire.screen import Screen
+from hopfield.repertoire.seeding import Seeds
 from hopfield.repertoire.tasks import Task, Tasks
 from hopfield.repertoire.training import History
 
 FORMAT = 1  # raised when older readers cannot read it any more
-DAMAGE = (AttributeError, KeyError, TypeError, ValueError, RuntimeError, OSError, SafetensorError)
+DAMAGE = (
+    *(ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, SafetensorError),
+    *(TypeError, ValueError),
+)
 TENSORS, REST = "model.safetensors", "model.json"
 
 
@@ -55,6 +60,8 @@ def save(classifier: RepertoireClassifier, folder: Path) -> Path:
             for one in classifier.screens_
         ],
         "clones": classifier.clones_,
+        "seeds": asdict(classifier.seeds_),
+        "classes": classifier.classes_.tolist(),
         "history": {
             "training": _numbers(history.training),
             "validation": _numbers(history.validation),
@@ -69,8 +76,8 @@ def save(classifier: RepertoireClassifier, folder: Path) -> Path:
     return folder
 
 
-def load(folder: Path) -> RepertoireClassifier:
-    """The classifier that `save` wrote, on a GPU where there is one.
+def load(folder: Path, device: str = "auto") -> RepertoireClassifier:
+    """The classifier that `save` wrote, on a device; "auto" is a GPU where there is one.
 
     Raises:
         FileError: there is none, or it is damaged, or of a later version.
@@ -90,11 +97,12 @@ def load(folder: Path) -> RepertoireClassifier:
             for one in described["screens"]
         ]
         classifier = RepertoireClassifier(**described["settings"])
-        network = RepertoireNetwork(Architecture(**_tuples(described["architecture"])))
+        with torch.device("meta"):  # sizes that were changed by hand take no memory
+            network = RepertoireNetwork(Architecture(**_tuples(described["architecture"])))
         parameters = safetensors.torch.load(tensors)
         if strange := [name for name, one in parameters.items() if not _sound(one)]:
             raise ValueError(f"{strange[0]} is no tensor of finite float32 numbers")
-        network.load_state_dict(parameters)
+        network.load_state_dict(parameters, assign=True)
         classifier._training()
         classifier.tasks_ = Tasks(tuple(Task(**_tuples(task)) for task in described["tasks"]))
         if classifier.tasks_.outputs != network.architecture.outputs:
@@ -105,6 +113,14 @@ def load(folder: Path) -> RepertoireClassifier:
         classifier.clones_ = tuple(
             tuple((junction, v, j) for junction, v, j in found) for found in described["clones"]
         )
+        classifier.classes_ = np.array(described["classes"])
+        if classifier.classes_.shape != (len(classifier.tasks_.tasks[0].classes),):
+            raise ValueError("the classes are not those of the first task")
+        began = described["seeds"]
+        classifier.seeds_ = Seeds(
+            tuple((str(text), float(rate)) for text, rate in began["kmers"]),
+            tuple(str(junction) for junction in began["clones"]),
+        )
         classifier.history_ = History(
             training=_floats(described["history"]["training"]),
             validation=_floats(described["history"]["validation"]),
@@ -112,10 +128,10 @@ def load(folder: Path) -> RepertoireClassifier:
         )
     except DAMAGE as error:
         raise FileError(
-            f"{folder} holds a model that cannot be read ({type(error).__name__}: {error}); it is "
-            f"damaged, or was changed by hand"
+            f"{folder} holds a model that cannot be read ({type(error).__name__}: "
+            f"{one_line(error)}); it is damaged, or was changed by hand"
         ) from error
-    classifier.network_ = network.to(best_device(classifier.device)).eval()
+    classifier.network_ = network.to(best_device(device)).eval()
     return classifier
 
 

@@ -67,9 +67,11 @@ class RepertoireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         history_: losses by epoch.
         screens_: what the screen found for each target; none from a random start.
         clones_: for each target the public clones that go with it beyond chance: junction, V and J.
+        seeds_: what the first kernels began with; none from a random start.
         locus_: of the receptors.
         digest_: of the `RepertoireDataset` that was learned from, if it was one.
-        classes_: of the first target, in the order of the columns of `predict_proba`.
+        classes_: of the first target, in the order of the columns of `predict_proba`; numbers where
+            labels were given as numbers.
     """
 
     def __init__(
@@ -172,25 +174,10 @@ class RepertoireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             )
         self.network_, self.tasks_, self.locus_ = network, tasks, locus
         self.screens_, self.clones_ = screens, public
+        self.seeds_: Seeds = start or Seeds((), ())
+        self.classes_: NDArray[Any] = _as_given(targets, wanted[0])
         self.digest_: str | None = getattr(repertoires, "digest", None)
         return self
-
-    @property
-    def classes_(self) -> NDArray[np.str_]:
-        """The classes of the first target.
-
-        Raises:
-            AttributeError: the classifier was not fit, as scikit-learn has it.
-        """
-        if not hasattr(self, "tasks_"):
-            raise AttributeError("classes_ is known once the classifier was fit")
-        return np.array(self.tasks_.tasks[0].classes)
-
-    @property
-    def seeds_(self) -> Seeds:
-        """What the first kernels began with."""
-        self._fitted()
-        return seeds(self.network_.architecture, self.screens_, [*chain(*self.clones_)])
 
     def check_known(self, repertoires: Iterable[Repertoire]) -> None:
         """The classifier was fit, and these are of its locus, and none is empty."""
@@ -201,6 +188,13 @@ class RepertoireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             )
 
     def decision_function(
+        self, repertoires: Sequence[Repertoire], *, progress: bool = False
+    ) -> NDArray[np.float32]:
+        """The outputs of the network, of one alone `(R,)`; see `outputs`."""
+        outputs = self.outputs(repertoires, progress=progress)
+        return outputs[:, 0] if outputs.shape[1] == 1 else outputs
+
+    def outputs(
         self, repertoires: Sequence[Repertoire], *, progress: bool = False
     ) -> NDArray[np.float32]:
         """The outputs of the network, `(R, outputs)`: logits, or standardised quantities.
@@ -225,7 +219,7 @@ class RepertoireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
 
         With several targets, a list of them.
         """
-        outputs = torch.from_numpy(self.decision_function(repertoires, progress=progress))
+        outputs = torch.from_numpy(self.outputs(repertoires, progress=progress))
         parts = zip(self.tasks_.tasks, self.tasks_.split(outputs), strict=True)
         found = [task.predictions(part) for task, part in parts]
         return found[0] if len(found) == 1 else found
@@ -234,9 +228,12 @@ class RepertoireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         """The most probable classes, or the quantities, `(R,)`; with several targets `(R, T)`."""
         found = self.predict_proba(repertoires, progress=progress)
         found = [found] if len(self.tasks_.tasks) == 1 else found
+        others = [np.array(task.classes) for task in self.tasks_.tasks[1:]]
         told = [
-            part if task.kind == "regression" else np.array(task.classes)[part.argmax(1)]
-            for task, part in zip(self.tasks_.tasks, found, strict=True)
+            part if task.kind == "regression" else classes[part.argmax(1)]
+            for task, classes, part in zip(
+                self.tasks_.tasks, [self.classes_, *others], found, strict=True
+            )
         ]
         return told[0] if len(told) == 1 else np.stack([one.astype(object) for one in told], 1)
 
@@ -252,7 +249,7 @@ class RepertoireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             return float(
                 1 - left / np.square(target.values[known] - target.values[known].mean()).sum()
             )
-        right = np.array(target.classes)[target.values[known].astype(int)]
+        right = self.classes_[target.values[known].astype(int)]
         return float((told[known] == right).mean())
 
     def save(self, folder: str | Path) -> Path:
@@ -263,15 +260,20 @@ class RepertoireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         return bundle.save(self, Path(folder))
 
     @staticmethod
-    def load(folder: str | Path) -> "RepertoireClassifier":
+    def load(folder: str | Path, device: str = "auto") -> "RepertoireClassifier":
         """Read a model that `save` wrote.
 
+        Args:
+            folder: that it wrote to.
+            device: where it is to compute; "auto" takes a GPU where there is one.
+
         Raises:
+            ArgumentError: there is no such device.
             FileError: there is none, or it is damaged, or of a later version.
         """
         from hopfield.repertoire import bundle
 
-        return bundle.load(Path(folder))
+        return bundle.load(Path(folder), device)
 
     def _fitted(self) -> Tasks:
         if not hasattr(self, "tasks_"):
@@ -337,6 +339,19 @@ class RepertoireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             torch.manual_seed(self.seed)
             network = RepertoireNetwork(architecture)
         return network.to(best_device(self.device))
+
+
+def _as_given(wanted: Wanted, target: Target) -> NDArray[Any]:
+    """The classes of a target as its labels were given: numbers stay numbers."""
+    names = np.array(target.classes)
+    if isinstance(wanted, Target) or (isinstance(wanted, Sequence) and target in wanted):
+        return names
+    given = np.asarray(wanted)
+    if not len(names) or given.dtype.kind not in "biuf":
+        return names
+    distinct = np.unique(given[~np.isnan(given)])
+    places = Target.of(target.name, pl.Series(distinct), classes=target.classes).values
+    return distinct[np.argsort(places)]
 
 
 def best_device(name: str) -> torch.device:

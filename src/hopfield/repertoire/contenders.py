@@ -134,7 +134,7 @@ class Pooling:
         """The mean loss of the test rows of an inner fold."""
         fitted = self.fit(study, fold.train, candidate, f"{outer}, {fold.name}")
         outputs = torch.from_numpy(
-            fitted.decision_function([study.data[i] for i in fold.test]).astype(np.float64)
+            fitted.outputs([study.data[i] for i in fold.test]).astype(np.float64)
         )
         values = torch.from_numpy(np.stack([one.values[fold.test] for one in study.targets], 1))
         total = fitted.tasks_.losses(outputs, values).sum() / (~values.isnan()).sum()

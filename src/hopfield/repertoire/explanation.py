@@ -26,6 +26,8 @@ RECEPTOR = ("junction_aa", "v_call", "j_call")
 PENDING = 2_000_000  # receptors whose scores wait to be summed
 KEPT = 1_000_000  # distinct receptors that are remembered, the best ones
 CORE = 0.9  # of all that speaks for the output: the receptors that hold it are told and show motifs
+ANONYMOUS = 5  # receptors that a motif must rest on to be shown where sequences are not
+EACH = 1000  # receptors of a repertoire whose associations are told, at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,14 +46,21 @@ class Explanation:
             speaks for the output, `receptors_90`; the most telling `state`, what it adds,
             `state_adds`, how many receptors hold 90 % of its association, `state_90`, and its
             `phase`.
+        associations: `repertoire_id, junction_aa, v_call, j_call, score, association`: for each
+            repertoire, the best first, the receptors that hold 90 % of what speaks for the output
+            (1000 at most): what each adds there, and the association that the most telling state
+            has with it.
         motifs: those that the best receptors matter by, the most telling first.
+        hidden: how many more motifs there are, which would show single sequences.
     """
 
     target: str
     output: str
     sequences: pl.DataFrame
     repertoires: pl.DataFrame
+    associations: pl.DataFrame
     motifs: tuple[Motif, ...]
+    hidden: int = 0
 
     def __str__(self) -> str:
         motifs = [f"motif {one.consensus or '(unclear)'}: {one.share:.0%}" for one in self.motifs]
@@ -63,21 +72,31 @@ class Explanation:
         middle = rows.select(pl.median("receptors", "receptors_90", "state_90"))
         count, speaking, seen = middle.row(0)
         gap = self.repertoires.select(pl.col("gap").abs().max()).item()
+        held = f"of which {speaking:.0f} hold 90 % of what speaks for {self.output}"
+        if not speaking:
+            held = f"none of which speaks for {self.output}"
+        hidden = f"Left out: motifs of fewer than {ANONYMOUS} receptors, {self.hidden} of them."
         return [
             f"Of the {len(rows)} repertoires that count most, the middle one has {count:.0f} "
-            f"receptors, of which {speaking:.0f} hold 90 % of what speaks for {self.output}; its "
-            f"most telling state has 90 % of its association with {seen:.0f}.",
+            f"receptors, {held}; its most telling state has 90 % of its association with "
+            f"{seen:.0f}.",
             f"Scores miss the difference between output and reference by at most {gap:.2g}.",
+            *([hidden] if self.hidden else []),
         ]
 
     def redacted(self) -> "Explanation":
-        """The same without names of repertoires and without sequences."""
-        numbers = pl.int_range(1, pl.len() + 1).cast(pl.String).alias("repertoire_id")
+        """The same without names of repertoires, and without sequences or motifs of a few."""
+        names = self.repertoires["repertoire_id"]
+        numbers = [str(number) for number in range(1, len(names) + 1)]
+        hidden = pl.col("repertoire_id").replace_strict(names, numbers, return_dtype=pl.String)
+        shown = [motif for motif in self.motifs if motif.receptors >= ANONYMOUS]
         return replace(
             self,
             sequences=self.sequences.drop("junction_aa"),
-            repertoires=self.repertoires.with_columns(numbers),
-            motifs=tuple(replace(motif, seed=None) for motif in self.motifs),
+            repertoires=self.repertoires.with_columns(hidden),
+            associations=self.associations.drop("junction_aa").with_columns(hidden),
+            motifs=tuple(replace(motif, seed=None) for motif in shown),
+            hidden=len(self.motifs) - len(shown),
         )
 
 
@@ -112,7 +131,7 @@ def explain(
     classifier.check_known(repertoires)
     asked = Question.of(classifier.tasks_, task, output)
     network = classifier.network_.eval()
-    ledger, rows = Ledger(_check.positive_int("top", top)), []
+    ledger, rows, associations = Ledger(_check.positive_int("top", top)), [], []
     background = np.zeros(len(ALPHABET))
     windows: Windows | None = None
     names = getattr(repertoires, "ids", range(len(repertoires)))
@@ -131,12 +150,14 @@ def explain(
             | {"weight": weight}
             | _rests_on(network, repertoire, found)
         )
+        associations.append(_associations(network, repertoire, found, str(name)))
     assert windows is not None
     return Explanation(
         asked.tasks.tasks[task].name,
         asked.output,
         ledger.ranked(),
         pl.DataFrame(rows),
+        pl.concat(associations),
         windows.motifs((background + 1) / (background + 1).sum(), classifier.seeds_.texts),
     )
 
@@ -233,7 +254,7 @@ def _rests_on(
     network: RepertoireNetwork, repertoire: Repertoire, found: Attribution
 ) -> dict[str, Any]:
     """On how many receptors an answer rests."""
-    state = int(found.states.abs().argmax())
+    state = found.most_telling
     parts = zip(*blocks(network, repertoire, found.path.tables), strict=True)
     with torch.no_grad():
         stored, bias = (torch.cat(part) for part in parts)
@@ -246,6 +267,20 @@ def _rests_on(
         "state_90": int(rests.k90),
         "phase": PhaseLabel(int(rests.label)).name.lower().replace("_", " "),
     }
+
+
+def _associations(
+    network: RepertoireNetwork, repertoire: Repertoire, found: Attribution, name: str
+) -> pl.DataFrame:
+    """The receptors that an answer rests on, the best first."""
+    number = min(int(count_holding(found.scores.clamp(min=0), CORE)), EACH)
+    best = _best(found.scores, number)
+    weights = network.log_weights(repertoire, found.path.tables)[found.most_telling].exp()
+    frame = repertoire.take(best).frame().select(pl.lit(name).alias("repertoire_id"), *RECEPTOR)
+    return frame.with_columns(
+        score=pl.Series(found.scores[best].double().numpy()),
+        association=pl.Series(weights.cpu()[best].double().numpy()),
+    ).sort("score", descending=True, maintain_order=True)
 
 
 def _holding(scores: Float[Tensor, " N"], share: float) -> Tensor:

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from hopfield.errors import ArgumentError
 from hopfield.repertoire.classifier import RepertoireClassifier
 from hopfield.repertoire.dataset import RepertoireDataset
 from hopfield.repertoire.gather import counted
@@ -50,7 +51,7 @@ def predict(
     if not isinstance(data, RepertoireDataset):
         data = read_for(classifier, data, progress=progress, **how)
     tasks = classifier.tasks_
-    outputs = torch.from_numpy(classifier.decision_function(data.repertoires, progress=progress))
+    outputs = torch.from_numpy(classifier.outputs(data.repertoires, progress=progress))
     columns: dict[str, Any] = {"repertoire_id": data.ids}
     for task, part in zip(tasks.tasks, tasks.split(outputs), strict=True):
         found = task.predictions(part)
@@ -68,9 +69,11 @@ def predict(
     return pl.concat([known, left_out], how="diagonal")
 
 
-def loaded(model: RepertoireClassifier | str | Path) -> RepertoireClassifier:
-    """A classifier, or that of a folder."""
-    return model if isinstance(model, RepertoireClassifier) else RepertoireClassifier.load(model)
+def loaded(model: RepertoireClassifier | str | Path, device: str = "auto") -> RepertoireClassifier:
+    """A classifier, or that of a folder on a device."""
+    if isinstance(model, RepertoireClassifier):
+        return model
+    return RepertoireClassifier.load(model, device)
 
 
 def read_for(
@@ -78,6 +81,22 @@ def read_for(
 ) -> RepertoireDataset:
     """Read repertoires as `RepertoireDataset.from_metadata`, by default at the model's locus."""
     return RepertoireDataset.from_metadata(path, locus=locus or classifier.locus_, **how)
+
+
+def check_spared(out: str | Path, path: str | Path, data: RepertoireDataset) -> None:
+    """Results are not written over what they are made from.
+
+    Args:
+        out: where they are to be written.
+        path: what was given to `read_for`.
+        data: what it read.
+
+    Raises:
+        ArgumentError: they would be.
+    """
+    read = [Path(path), *(reading.path for reading in data.readings if reading is not None)]
+    if Path(out).resolve() in {one.resolve() for one in read}:
+        raise ArgumentError(f"{out} is what is read here; write to another file")
 
 
 def _notes(

@@ -21,11 +21,11 @@ from hopfield.repertoire.model import RepertoireNetwork
 from hopfield.repertoire.repertoire import Repertoire
 from hopfield.repertoire.screen import Rows
 from hopfield.repertoire.seeding import Seeds, own_features, seed_states
-from hopfield.repertoire.tasks import Tasks
+from hopfield.repertoire.tasks import Task, Tasks
 
 STEEPEST = 1.0  # norm, to which gradients are cut
 HEAD_SLOWER = 0.1  # the head has a number for each thing pooled, which would move it at once
-START_PENALTY = 0.01  # on the squared weights of the head, where it starts
+PENALTIES = (0.01, 0.1, 1.0, 100.0)  # on the squared weights of the head, where it starts
 LEARNED = 0.01  # mean validation loss, below which there is nothing left to learn
 FLAT = 1e-3  # spread, below which what is pooled is not blown up
 
@@ -176,14 +176,10 @@ def begin(
     network.mean.copy_(pooled.mean(0))
     network.scale.copy_(pooled.std(0, correction=0).clamp(min=FLAT))
     if seeds is not None:
-        standard = (pooled - network.mean) / network.scale
-        _fit_head(
-            network,
-            tasks,
-            standard,
-            cohort.values[cohort.train],
-            own_features(network, seeds.states),
-        )
+        places = own_features(network, seeds.states)
+        validating = _pooled(network, cohort.repertoires, cohort.validation)
+        known, unknown = ((one - network.mean) / network.scale for one in (pooled, validating))
+        _fit_head(network, tasks, cohort, known[:, places], unknown[:, places], places)
 
 
 def evaluate(network: RepertoireNetwork, tasks: Tasks, cohort: Cohort) -> float:
@@ -275,33 +271,55 @@ def _pooled(
     return distributed.gathered(own, len(rows))
 
 
+@torch.no_grad()
 def _fit_head(
     network: RepertoireNetwork,
     tasks: Tasks,
-    standard: Float[Tensor, "R pooled"],
-    values: Float[Tensor, "R T"],
-    features: Tensor,
+    cohort: Cohort,
+    known: Float[Tensor, "train k"],
+    unknown: Float[Tensor, "validation k"],
+    places: Tensor,
 ) -> None:
-    """The head that fits some of what is pooled best, with a penalty; the others have no part."""
-    head = network.head
-    some = standard[:, features]
-    weight = torch.zeros(head.out_features, len(features), device=some.device, requires_grad=True)
-    bias = torch.zeros(head.out_features, device=some.device, requires_grad=True)
+    """Fit the head to some of what is pooled, at `places`; all else has no part yet.
+
+    Each target gets the penalty with which its validation rows are told best. The largest leaves
+    little but a constant, so that what only chance chose is not believed.
+    """
+    weights, biases = [], []
+    for number, task in enumerate(tasks.tasks):
+        train, validation = (
+            cohort.values[rows, number].to(known.device)
+            for rows in (cohort.train, cohort.validation)
+        )
+        fits = [_fit_linear(task, known, train, penalty) for penalty in PENALTIES]
+        told = (torch.nn.functional.linear(unknown, *fit) for fit in fits)
+        losses = torch.stack([task.losses(one, validation).sum() for one in told])
+        weight, bias = fits[int(losses.argmin())]  # the first where none validates
+        weights.append(weight)
+        biases.append(bias)
+    network.head.weight.zero_()
+    network.head.weight[:, places] = torch.cat(weights)
+    network.head.bias.copy_(torch.cat(biases))
+
+
+@torch.enable_grad()
+def _fit_linear(
+    task: Task, columns: Float[Tensor, "n k"], values: Float[Tensor, " n"], penalty: float
+) -> tuple[Tensor, Tensor]:
+    """Weight and bias that tell a target best, with a penalty on the squared weights."""
+    weight = columns.new_zeros(task.outputs, columns.shape[1], requires_grad=True)
+    bias = columns.new_zeros(task.outputs, requires_grad=True)
     solver = torch.optim.LBFGS([weight, bias], max_iter=200, line_search_fn="strong_wolfe")
 
     def closure() -> float:
         solver.zero_grad()
-        outputs = torch.nn.functional.linear(some, weight, bias)
-        loss = tasks.losses(outputs, values.to(outputs.device)).mean()
-        loss = loss + START_PENALTY * weight.square().sum()
+        outputs = torch.nn.functional.linear(columns, weight, bias)
+        loss = task.losses(outputs, values).mean() + penalty * weight.square().sum()
         loss.backward()
         return float(loss.detach())
 
     solver.step(closure)
-    with torch.no_grad():
-        head.weight.zero_()
-        head.weight[:, features] = weight
-        head.bias.copy_(bias)
+    return weight.detach(), bias.detach()
 
 
 def _copy(network: RepertoireNetwork) -> dict[str, Tensor]:

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+DEVICE = "cpu, cuda … (a GPU where there is one)"
+
 
 def add_cohort_options(parser: argparse.ArgumentParser) -> None:
     """How metadata and files are read."""
@@ -11,7 +13,10 @@ def add_cohort_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--locus", help="TRA, TRB, TRG, TRD, IGH, IGK or IGL (the only one there is)"
     )
-    group.add_argument("--format", help="of all files (that of each is detected)")
+    group.add_argument(
+        "--format",
+        help="airr, airr-ml, adaptive-v1, adaptive-v2, 10x, mixcr or vdjtools (that of each file)",
+    )
     group.add_argument("--id-column", metavar="NAME", help="of the metadata: names of repertoires")
     group.add_argument("--file-column", metavar="NAME", help="of the metadata: their files")
     group.add_argument(

@@ -10,10 +10,14 @@ from hopfield.cli.repertoire.predict import add_model_and_path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     add_model_and_path(parser)
-    parser.add_argument("-o", "--out", type=Path, required=True, help="TSV of ranked receptors")
     parser.add_argument(
-        "--motifs", type=Path, metavar="PATH", help="page (.html), or folder of logos and matrices"
+        "-o",
+        "--out",
+        type=Path,
+        required=True,
+        help="TSV of ranked receptors; a page of motifs and a TSV of associations go beside it",
     )
+    parser.add_argument("--motifs", type=Path, help="folder for matrices and logos, each a file")
     parser.add_argument("--top", type=int, default=50_000, help="receptors at most (50000)")
     parser.add_argument("--target", help="of several that the model tells (the first)")
     parser.add_argument("--class", dest="output", help="that is explained (of two the positive)")
@@ -28,15 +32,17 @@ def run(options: argparse.Namespace) -> None:
     """Run `hopfield.repertoire.explanation.explain` and write what it found."""
     from hopfield import _check
     from hopfield.repertoire.explanation import explain
-    from hopfield.repertoire.prediction import loaded, read_for
-    from hopfield.repertoire.reading import write_table
-    from hopfield.repertoire.report.explanation import write
+    from hopfield.repertoire.prediction import check_spared, loaded, read_for
+    from hopfield.repertoire.report.explanation import write, write_motifs
 
-    classifier = loaded(options.model)
+    if options.motifs is not None:
+        options.motifs.mkdir(parents=True, exist_ok=True)  # before the work, lest it be lost
+    classifier = loaded(options.model, options.device)
     names = [task.name for task in classifier.tasks_.tasks]
     if options.target is not None:
         _check.choice("--target", options.target, names)
     data = read_for(classifier, options.path, strict=options.strict, **cohort_options(options))
+    check_spared(options.out, options.path, data)
     found = explain(
         classifier,
         data,
@@ -46,8 +52,8 @@ def run(options: argparse.Namespace) -> None:
         progress=True,
     )
     found = found.redacted() if options.redact else found
-    write_table(found.sequences, options.out)
+    written = write(found, options.out)
     if options.motifs is not None:
-        write(found, options.motifs)
+        write_motifs(found, options.motifs)
     print(found)
-    print(f"receptors: {options.out} (for research use only)")
+    print(f"for research use only: {', '.join(map(str, written))}")

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from hopfield.cli.repertoire.cohort import add_cohort_options, cohort_options
+from hopfield.cli.repertoire.cohort import DEVICE, add_cohort_options, cohort_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,10 +16,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run `hopfield.repertoire.prediction.predict` and write what it found."""
-    from hopfield.repertoire.prediction import predict
+    from hopfield.repertoire.prediction import check_spared, loaded, predict, read_for
     from hopfield.repertoire.reading import write_table
 
-    found = predict(options.model, options.path, strict=options.strict, **cohort_options(options))
+    classifier = loaded(options.model, options.device)
+    data = read_for(classifier, options.path, strict=options.strict, **cohort_options(options))
+    check_spared(options.out, options.path, data)
+    found = predict(classifier, data, progress=True)
     write_table(found, options.out)
     told = found["receptors"].is_not_null().sum()
     print(f"{told} of {len(found)} repertoires: {options.out} (for research use only)")
@@ -29,3 +32,4 @@ def add_model_and_path(parser: argparse.ArgumentParser) -> None:
     """The model, and what it is used on."""
     parser.add_argument("model", type=Path, help="folder of a model, such as run/model")
     parser.add_argument("path", type=Path, help="metadata, folder, or one file of receptors")
+    parser.add_argument("--device", default="auto", help=DEVICE)

@@ -18,23 +18,40 @@ LOGOS = 5  # of an output; each takes seconds to draw
 COLUMNS = ("repertoire_id", "output", "receptors", "receptors_90", "state", "state_90", "phase")
 
 
-def write(found: Explanation, path: str | Path) -> None:
-    """Write a page, or logos, matrices and the table of repertoires to a folder.
+def write(found: Explanation, table: str | Path) -> list[Path]:
+    """Write the ranked receptors, and beside them what else is to be seen.
 
     Args:
         found: what is told; `redacted`, where need be.
-        path: ends in .html, or is a folder, made if it is missing.
+        table: of receptors, such as `sequences.tsv` or `sequences.tsv.gz`.
+
+    Returns:
+        The table; the associations of each repertoire, `sequences.associations.tsv`; and a page
+        with the motifs, `sequences.html`.
     """
-    path = Path(path)
-    if path.suffix.lower() in (".html", ".htm"):
-        page(found).save(path)
-        return
-    path.mkdir(parents=True, exist_ok=True)
-    write_table(found.repertoires, path / "repertoires.tsv")
+    table = Path(table)
+    name = table.name.removesuffix(".gz").removesuffix(".tsv")
+    associations = table.with_name(f"{name}.associations.tsv")
+    write_table(found.sequences, table)
+    write_table(found.associations, associations)
+    page(found).save(of_page := table.with_name(f"{name}.html"))
+    return [table, associations, of_page]
+
+
+def write_motifs(found: Explanation, folder: str | Path) -> None:
+    """Write each motif as a matrix and a logo, and the table of repertoires.
+
+    Args:
+        found: what is told; `redacted`, where need be.
+        folder: made if it is missing.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_table(found.repertoires, folder / "repertoires.tsv")
     for number, motif in enumerate(found.motifs, 1):
-        write_table(motif.frame(), path / f"motif-{number}.tsv")
+        write_table(motif.frame(), folder / f"motif-{number}.tsv")
         with theme():
-            _drawn(motif).savefig(path / f"motif-{number}.png")
+            _drawn(motif).savefig(folder / f"motif-{number}.png")
 
 
 def page(found: Explanation) -> Report:
