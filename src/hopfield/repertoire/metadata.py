@@ -1,5 +1,6 @@
 """`Metadata`: which file holds which repertoire, and what is known of it."""
 
+import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -106,7 +107,8 @@ def _header(path: Path) -> tuple[str, ...]:
     """The names of the columns, in lower case; those of text in UTF-16, too, which `read` names."""
     with path.open("rb") as file:
         if file.peek().startswith(UTF16):
-            return tuple(name.lower() for name in cells(path).columns)
+            text = file.read(HEADER).decode("utf-16", "replace")
+            return Delimited.open(io.BufferedReader(io.BytesIO(text.encode())), HEADER).header
         return Delimited.open(file, HEADER).header
 
 
