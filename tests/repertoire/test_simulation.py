@@ -11,7 +11,7 @@ import torch
 from polars.testing import assert_frame_equal
 
 from hopfield.cli.repertoire import simulate as command
-from hopfield.errors import ArgumentError, MissingExtraError
+from hopfield.errors import ArgumentError, FileError, MissingExtraError
 from hopfield.repertoire.dataset import RepertoireDataset
 from hopfield.repertoire.simulation import (
     Background,
@@ -228,7 +228,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
         ({"depth_effect": -1}, "depth_effect is -1"),
         ({"depth_effect": math.nan}, "depth_effect is nan"),
         ({"depth_effect": math.inf}, "depth_effect is inf"),
-        ({"depth_effect": 1e9}, "would not fit into memory"),
+        ({"depth_effect": 1e6}, "would not fit into memory"),
         ({"sequences": 10**9}, "sequences is 1000000000; more than 10,000,000 would not fit"),
         ({"repertoires": 10**30}, "would not fit"),
         ({"batches": 10**30}, "would not fit"),
@@ -242,6 +242,25 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
 def test_bad_settings(settings, message):
     with pytest.raises(ArgumentError, match=message):
         simulated(**small(**settings))
+
+
+def test_a_signal_that_is_none_leaves_no_folder(tmp_path):
+    with pytest.raises(ArgumentError, match="is no residue"):
+        simulate(tmp_path / "out", **small(signal="SF*N"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_truth_that_is_damaged_is_named_and_can_be_made_again(tmp_path):
+    out = tmp_path / "out[1]*\x1b"  # no pattern of names
+    before = contents(simulate(out, **small()).parent)
+    part = out / "truth" / "repertoire-00002.tsv"
+    part.write_bytes(b"\xff\0junk\tx")
+    with pytest.raises(FileError, match=r"00002\.tsv is damaged; remove it and .*00002\.tsv, and"):
+        simulate(out, **small())
+    part.unlink()
+    (out / "repertoires" / part.name).unlink()
+    simulate(out, **small())
+    assert contents(out) == before
 
 
 def test_a_background_of_few_receptors_says_so():

@@ -224,6 +224,9 @@ def test_bad_input(tmp_path):
         replace(background, **{name: wrong}).save(tmp_path / "wrong.npz")
         with pytest.raises(FileError, match="no background: its tables are not those of counts"):
             Background.of(tmp_path / "wrong.npz")
+    replace(background, locus="TRX").save(tmp_path / "wrong.npz")
+    with pytest.raises(ArgumentError, match="locus is 'TRX'"):
+        Background.of(tmp_path / "wrong.npz")
     for name in ("junk.npz", "junk.tsv", "junk.json"):
         (tmp_path / name).write_text("junk")
         with pytest.raises(FileError, match=name):

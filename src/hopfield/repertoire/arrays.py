@@ -28,4 +28,4 @@ def load_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
             with np.load(file, allow_pickle=False) as arrays:
                 return {name: np.asarray(array) for name, array in arrays.items()}
         except DAMAGE as error:
-            raise FileError(f"{path} is damaged, or no npz file ({error})") from error
+            raise FileError(f"{path} is damaged, or no npz file") from error

@@ -35,7 +35,7 @@ def claim(folder: Path, name: str, settings: dict[str, Any], what: str) -> None:
         raise ArgumentError(f"{folder} is not empty and holds no {what}; choose a new folder")
     folder.mkdir(parents=True, exist_ok=True)
     with written_whole(record) as part:
-        part.write_text(json.dumps(settings, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        part.write_text(json.dumps(settings, indent=1) + "\n")
 
 
 def _read(record: Path) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hopfield import _check
 from hopfield.errors import ArgumentError, FileError
 from hopfield.repertoire.arrays import load_arrays
 from hopfield.repertoire.files import check_regular
-from hopfield.repertoire.repertoire import ALPHABET, Repertoire
+from hopfield.repertoire.repertoire import ALPHABET, LOCI, Repertoire
 from hopfield.repertoire.simulation.receptors import Receptors
 
 SHIPPED = Path(__file__).with_name("background.npz")
@@ -120,12 +121,14 @@ class Background:
 
         Raises:
             FileError: it is damaged, or something else.
+            ArgumentError: its locus is none.
         """
         check_regular(path := Path(path))
         arrays = load_arrays(path)
         if missing := [field.name for field in fields(cls) if field.name not in arrays]:
             raise FileError(f"{path} is no background: it has no {', '.join(missing)}")
         locus, v_genes, j_genes, *tables = (arrays[field.name] for field in fields(cls))
+        _check.choice("locus", str(locus), LOCI)
         lengths, _, _, sizes, _ = tables
         longest = sum(lengths.shape[2:]) - 1
         shapes = *_shapes(v_genes.size, j_genes.size, longest), (sizes.size,), (sizes.size,)

@@ -15,7 +15,13 @@ from hopfield import _check
 from hopfield.errors import ArgumentError
 from hopfield.repertoire.repertoire import Repertoire
 from hopfield.repertoire.simulation.background import Background
-from hopfield.repertoire.simulation.receptors import Receptors, Source, draw_distinct, number_of
+from hopfield.repertoire.simulation.receptors import (
+    MOST,
+    Receptors,
+    Source,
+    draw_distinct,
+    number_of,
+)
 from hopfield.repertoire.simulation.signal import Motifs, Signal
 
 PERSON, SUBJECT, REPERTOIRE, BATCH, PRIMER, SIGNAL = range(6)  # what random numbers are for
@@ -95,15 +101,17 @@ class Cohort:
         if not isinstance(self.seed, Integral) or self.seed < 0:
             raise ArgumentError(f"seed is {self.seed!r}; a whole number of at least 0 is expected")
         _check.positive("witness", self.witness)
-        if not -1 < self.depth_effect < math.inf:
+        if not -1 < self.depth_effect <= MOST:
             raise ArgumentError(
-                f"depth_effect is {self.depth_effect!r}; a finite number above -1 is expected"
+                f"depth_effect is {self.depth_effect!r}; above -1 and up to {MOST:,} is expected"
             )
         for name in ("positive", "batch_bias"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ArgumentError(f"{name} is {getattr(self, name)!r}; a share is expected")
         if self.batch_bias and self.batches == 1:
             raise ArgumentError(f"batch_bias is {self.batch_bias!r}; it needs several batches")
+        if isinstance(self.signal, str):
+            Motifs.parse(self.signal)  # what is none is told before anything is written
         size = number_of("sequences with their depth_effect", self._size(True))
         mean = self._mean_witnesses(size)
         if mean > size or not (self.poisson or round(mean)):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from hopfield.errors import FileError
 from hopfield.repertoire.claim import claim
 from hopfield.repertoire.files import TRUTH_TABLE
 from hopfield.repertoire.reading.table import write_table
@@ -63,8 +64,7 @@ class Folder:
     def finish(self, cohort: Cohort, repertoires: int) -> Path:
         """Write the metadata and the truth of all; the path of the metadata."""
         numbers = range(repertoires)
-        truth = [pl.read_csv(self._truth(i), separator="\t", schema=TRUTH) for i in numbers]
-        write_table(pl.concat(truth), self.path / TRUTH_TABLE)
+        write_table(pl.concat(map(self._implanted, numbers)), self.path / TRUTH_TABLE)
         metadata = cohort.metadata(repertoires).insert_column(
             1, pl.Series("filename", [self.filename(i) for i in numbers])
         )
@@ -74,6 +74,16 @@ class Folder:
     def filename(self, i: int) -> str:
         """Of the AIRR file, in the folder."""
         return f"repertoires/{name_of(i)}.tsv{'.gz' * self.gz}"
+
+    def _implanted(self, i: int) -> pl.DataFrame:
+        """The truth of the repertoire of number `i`, as it is written."""
+        path = self._truth(i)
+        try:
+            return pl.read_csv(path.read_bytes(), separator="\t", schema=TRUTH)
+        except pl.exceptions.PolarsError as error:
+            raise FileError(
+                f"{path} is damaged; remove it and {self.path / self.filename(i)}, and start again"
+            ) from error
 
     def _truth(self, i: int) -> Path:
         return self.path / "truth" / f"{name_of(i)}.tsv"

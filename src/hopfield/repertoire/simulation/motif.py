@@ -11,10 +11,11 @@ from hopfield import _check
 from hopfield._text import one_line
 from hopfield.errors import ArgumentError, FileError
 from hopfield.repertoire.files import check_regular
-from hopfield.repertoire.repertoire import ALPHABET, CODES
+from hopfield.repertoire.repertoire import ALPHABET, CODES, LONGEST
 from hopfield.repertoire.simulation.receptors import ANCHOR, Receptors
 
 MOST_WEIGHT = 1e100
+LEAST_BITS = 1e-6  # of what is less, rounding leaves nothing
 MOST_BITS = float(np.log2(len(ALPHABET)))
 
 
@@ -48,8 +49,9 @@ class Motif:
                 f"the weights of motif {self.name!r} must be numbers from 0 to {MOST_WEIGHT:g}, "
                 f"and not all 0"
             )
-        if self.position is not None:
-            _check.positive_int("position", self.position)
+        position = 1 if self.position is None else self.position
+        if _check.positive_int("position", position) > LONGEST:
+            raise ArgumentError(f"position is {position}; at most {LONGEST} is expected")
         total = weights.sum(1, keepdims=True)
         object.__setattr__(self, "weights", weights / np.where(total > 0, total, 1.0))
 
@@ -83,8 +85,10 @@ class Motif:
             bits: information content of each position against equal residues, up to log2 20.
             seed: of the draw of the other residues.
         """
-        if not 0 < bits < MOST_BITS:
-            raise ArgumentError(f"bits is {bits!r}; above 0 and below {MOST_BITS:.2f} is expected")
+        if not LEAST_BITS < bits < MOST_BITS:
+            raise ArgumentError(
+                f"bits is {bits!r}; above {LEAST_BITS:g} and below {MOST_BITS:.2f} is expected"
+            )
         weights = _one_hot(consensus)
         logits = np.random.default_rng(seed).standard_normal(weights.shape)
         logits[weights > 0] = logits.max(1)[weights.any(1)] + 1
@@ -105,7 +109,7 @@ class Motif:
         path = Path(path)
         check_regular(path)
         try:
-            frame = pl.read_csv(path, separator="\t", infer_schema=False)
+            frame = pl.read_csv(path.read_bytes(), separator="\t", infer_schema=False)
             if missing := [letter for letter in ALPHABET if letter not in frame.columns]:
                 raise FileError(
                     f"{path} has no column {', '.join(missing)}; a header with the 20 residues and "
