@@ -90,6 +90,9 @@ def test_an_interrupt_ends_without_a_traceback(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("hopfield.demo.demo", interrupted)
     assert main(["demo", "--out", str(tmp_path)]) == 130
     assert capsys.readouterr().err == "hopfield: stopped\n"
+    monkeypatch.setattr("hopfield.repertoire.cmv.reproduce_cmv", interrupted)
+    assert main(["repertoire", "reproduce", "cmv", "--data", "in", "--out", "out"]) == 130
+    assert capsys.readouterr().err == "hopfield: stopped; the same command goes on from there\n"
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32])

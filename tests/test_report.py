@@ -9,7 +9,7 @@ import torch
 from hopfield import plot
 from hopfield.errors import ArgumentError
 from hopfield.phases import PhaseLabel
-from hopfield.report import Figure, Report, Section, Table
+from hopfield.report import Figure, Report, Section, Table, cell
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -73,6 +73,18 @@ def test_numbers_are_short_and_right(report):
     assert "0.1235" in "".join(page.text)
     cells = [attributes.get("class") for tag, attributes in page.tags if tag in ("th", "td")]
     assert cells == [None, "number", None, "number", None, "number"]
+
+
+def test_cells():
+    assert [cell(value) for value in (0.123456, 3, "x", float("nan"))] == [
+        "0.1235",
+        "3",
+        "x",
+        "none",
+    ]
+    assert [cell(value, 2) for value in (0.5, 3, 12.345)] == ["0.50", "3", "12.35"]
+    table = Table(["a", "b"], [["c", 0.5]], "", decimals=3)
+    assert ">0.500<" in Report("", "", [Section("", tables=[table])]).html()
 
 
 def test_every_picture_has_words(report):

@@ -25,13 +25,15 @@ class Table:
 
     Attributes:
         columns: a name for each.
-        rows: as many cells each; numbers are rounded to four significant digits.
+        rows: as many cells each.
         caption: what the table shows.
+        decimals: of fractions; None for four significant digits of each.
     """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[object]]
     caption: str
+    decimals: int | None = None
 
     def __post_init__(self) -> None:
         for row in self.rows:
@@ -124,8 +126,10 @@ def is_number(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def cell(value: object) -> str:
-    """A table cell as text: four significant digits for fractions."""
+def cell(value: object, decimals: int | None = None) -> str:
+    """A table cell as text: so many decimals of fractions, or four significant digits."""
+    if value != value:
+        return "none"
     if isinstance(value, Real) and not isinstance(value, Integral):
-        return f"{float(value):.4g}"
+        return f"{float(value):#.4g}" if decimals is None else f"{float(value):.{decimals}f}"
     return str(value)

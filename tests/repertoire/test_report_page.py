@@ -12,6 +12,8 @@ from hopfield.repertoire import contenders, run
 from hopfield.repertoire.baselines import Confounders
 from hopfield.repertoire.classifier import RepertoireClassifier
 from hopfield.repertoire.dataset import RepertoireDataset
+from hopfield.repertoire.report import explanation
+from hopfield.repertoire.report.files import explained
 from hopfield.repertoire.report.page import page
 from hopfield.repertoire.simulation import simulated
 from hopfield.report import Figure
@@ -41,11 +43,13 @@ def sections(tmp_path_factory):
             data,
             ["diagnosis", "kind", "amount"],
             tmp_path_factory.mktemp("out") / "run",
-            classifier=RepertoireClassifier(kernels=4, heads=2, queries=1, epochs=0),
+            classifier=RepertoireClassifier(kernels=8, heads=8, queries=1, epochs=0),
             folds=2,
             inner_folds=0,
         )
-        return {section.title: section for section in page(report).sections}
+        patch.setattr(explanation, "LOGOS", 0)
+        made = page(report, explained(report))
+        return {section.title: section for section in made.sections}
 
 
 def test_every_target_has_its_pictures(sections):
@@ -78,7 +82,30 @@ def test_models_stand_side_by_side(sections):
         assert len(table.columns) == columns
         assert table.rows[0][-1] == ""
         for row in table.rows[1:]:
-            assert re.match(r"(0|1)\.\d{4}$|< 0\.0001$", row[-1])
+            assert re.match(r"(0|1)\.\d{4}$|<\s0\.0001$", row[-1])
+
+
+def test_a_quantity_has_its_own_words(sections):
+    section = sections["amount: all models on the same repertoires"]
+    assert "mean prediction of" in section.paragraphs[0]
+    assert "the dotted line is the mean (0)" in section.figures[0].caption
+    assert section.tables[0].decimals == 3  # a spread of 3.2
+    assert "probability" not in sections["amount: Receptors"].paragraphs[0]
+    assert "probability" in sections["kind, a: Receptors"].paragraphs[0]
+
+
+def test_what_was_not_chosen_is_not_shown(sections):
+    captions = [table.caption for table in sections["Settings"].tables]
+    assert captions == ["Of the run.", "Of the final model.", "Versions."]
+
+
+def test_k_mers_that_chance_explains_are_marked(sections):
+    tables = {
+        name: sections[f"{name}: what training began at"].tables[0]
+        for name in ("diagnosis", "amount")
+    }
+    assert tables["diagnosis"].rows[0][1:3] == ["> 50", "no"]
+    assert [row[2] for row in tables["amount"].rows] == ["yes", "yes"]
 
 
 def test_the_cohort_is_counted(sections):

@@ -1,6 +1,7 @@
 """`train` from data to files: nothing leaks, what was stopped goes on, what is redacted is gone."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -145,12 +146,14 @@ def test_what_was_stopped_goes_on(data, few, tmp_path, monkeypatch):
 
 
 def test_files_of_a_run(data, few, tmp_path):
-    report = small(data, tmp_path / "run", batch="batch")
+    lanes = pl.Series("lane", ["1"] * (FEW - 2) + ["2"] * 2)  # too few to learn from
+    known = replace(data, metadata=data.metadata.with_columns(lanes))
+    report = small(known, tmp_path / "run", batch="lane")
     out = tmp_path / "run"
     page = (out / "report.html").read_text()
     for what in (
         "For research use only",
-        "each batch left out",
+        "1 of 2 batches left out",
         "ROC",
         "predicted probability",
         "subject_id",
@@ -170,7 +173,9 @@ def test_files_of_a_run(data, few, tmp_path):
     assert ranked["junction_aa"][0] in page
     model = RepertoireClassifier.load(out / "model")
     assert model.digest_ == data.digest
-    assert f"{POOLING}  " in str(report)
+    assert str(report).startswith(f"diagnosis of {FEW} repertoires, each told by models that had")
+    assert f"\n{POOLING}  " in str(report)
+    assert all(note in str(report) for note in report.plan.notes)
     assert str(out / "report.html") in str(report)
 
 
@@ -179,10 +184,7 @@ def test_files_name_nobody_if_redacted_escape_what_metadata_says_and_tell_of_shu
 ):
     names = data.metadata["diagnosis"].replace("positive", "<script>alert(1)</script>")
     evil = replace(data, metadata=data.metadata.with_columns(names))
-    report = small(evil, tmp_path / "run", shuffle_labels=3)  # which leaves names behind
-    assert (tmp_path / "run" / "sequences.tsv").exists()
     report = small(evil, tmp_path / "run", redact=True, shuffle_labels=3)
-    assert not any(report.classifier.clones_)
     for path in (tmp_path / "run").glob("*.*"):
         text = path.read_text()
         assert "repertoire-0" not in text
@@ -191,10 +193,52 @@ def test_files_name_nobody_if_redacted_escape_what_metadata_says_and_tell_of_shu
     assert not (tmp_path / "run" / "sequences.tsv").exists()
     page = (tmp_path / "run" / "report.html").read_text()
     assert report.explanations[0].sequences["junction_aa"][0] not in page
+    assert "This report is redacted" in page
+    assert "Nothing else was dropped" not in page
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
     assert "LABELS ARE SHUFFLED" in page
-    assert report.settings["shuffle_labels"] == 3
+    assert "LABELS ARE SHUFFLED" in str(report)
+    with pytest.raises(ArgumentError, match="another redact"):
+        small(evil, tmp_path / "run", shuffle_labels=3)
+
+
+def test_what_is_redacted_is_never_written(data, few, tmp_path, monkeypatch):
+    fit, clone = Pooling.fit, "CASSWWWWWWF"
+
+    def public(self, *arguments):
+        fitted = fit(self, *arguments)
+        fitted.clones_ = (((clone, "TRBV2", "TRBJ1-1"),),)
+        fitted.seeds_ = replace(fitted.seeds_, clones=(clone,))
+        return fitted
+
+    def stopped(report):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Pooling, "fit", public)
+    monkeypatch.setattr(run, "write", stopped)
+    for name, redact in (("open", False), ("redacted", True)):
+        with pytest.raises(KeyboardInterrupt):
+            small(data, tmp_path / name, redact=redact)
+        model = (tmp_path / name / "model" / "model.json").read_text()
+        assert (clone in model) is not redact
+
+
+@pytest.mark.parametrize("change", ["removed", "emptied", "another"])
+def test_a_model_that_was_changed_is_made_again(data, few, tmp_path, change):
+    folder = tmp_path / "run" / "model"
+    report = small(data, tmp_path / "run")
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    if change == "removed":
+        shutil.rmtree(folder)
+    elif change == "emptied":
+        (folder / "model.safetensors").write_bytes(b"")
+    else:
+        other = RepertoireClassifier(**SMALL, seed=9).fit(data, data.target("diagnosis"))
+        other.save(folder)
+    again = small(data, tmp_path / "run")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
+    assert again.explanations[0].sequences.equals(report.explanations[0].sequences)
 
 
 def test_several_labels_are_judged_each_by_itself(data, few, tmp_path):
@@ -244,14 +288,14 @@ def test_from_the_shell(few, tmp_path, capsys):
     arguments = [
         "--metadata",
         str(metadata),
-        "--label",
-        "diagnosis",
+        *("--label", "diagnosis", "--label", "sex"),
         "--out",
         str(tmp_path / "run"),
     ]
     quick = ["--inner-folds", "0", "--epochs", "0", "--folds", "2", "--no-batch"]
     assert main(["repertoire", "train", *arguments, *quick]) == 0
     printed = capsys.readouterr()
-    assert "Hopfield pooling" in printed.out
+    assert "diagnosis of 16 repertoires" in printed.out
+    assert "sex of 16 repertoires" in printed.out
     assert "fold 2: gapped k-mers" in printed.err
     assert "rows read" in (tmp_path / "run" / "report.html").read_text()

@@ -79,9 +79,9 @@ def test_chance_is_called_chance():
 def test_a_confounder_that_does_as_well_is_a_warning():
     fair, foul = judged(ours=3, kmers=3, batch=0), judged(ours=3, kmers=3, batch=3)
     assert fair.suspects == []
-    assert fair.findings()[2] == "No confounder alone does as well as the model."
+    assert fair.findings()[2] == "No confounder alone tells illness as well as the model."
     assert foul.suspects == ["batch alone"]
-    assert foul.findings()[2].startswith("WARNING: confounders do as well as the model")
+    assert foul.findings()[2].startswith("WARNING: confounders tell illness as well as the model")
     assert "batch alone 0.9" in foul.findings()[2]
 
 
@@ -102,5 +102,6 @@ def test_what_has_no_label_is_not_judged():
 
 def test_intervals_as_text():
     assert interval(Estimate(0.5, 0.25, 0.75)) == "0.500 (0.250 to 0.750)"
+    assert interval(Estimate(-1e-9, -1, 1)) == "0.000 (-1.000 to 1.000)"
     assert interval(Estimate(0.5, np.nan, np.nan, "why")) == "0.500 (no interval: why)"
     assert interval(Estimate(np.nan, np.nan, np.nan, "why")) == "none (why)"

@@ -1,4 +1,7 @@
-"""Commands as parsers: a module with `add_arguments` and `run`, or a package with `COMMANDS`."""
+"""Commands as parsers: a module with `add_arguments` and `run`, or a package with `COMMANDS`.
+
+A module with `RESUMES` goes on where it was stopped, and says so.
+"""
 
 import argparse
 from collections.abc import Mapping
@@ -15,4 +18,5 @@ def add_commands(parser: argparse.ArgumentParser, modules: Mapping[str, ModuleTy
             add_commands(command, module.COMMANDS)
         else:
             module.add_arguments(command)
-            command.set_defaults(run=module.run)
+            goes_on = "; the same command goes on from there" * hasattr(module, "RESUMES")
+            command.set_defaults(run=module.run, stopped=f"stopped{goes_on}")

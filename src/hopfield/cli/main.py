@@ -4,6 +4,7 @@ import argparse
 import sys
 import warnings
 
+from hopfield._text import printable
 from hopfield.cli import demo, repertoire
 from hopfield.cli.commands import add_commands
 from hopfield.errors import HopfieldError
@@ -21,14 +22,14 @@ def main(arguments: list[str] | None = None) -> int:
             warnings.showwarning = show  # type: ignore[assignment]
             options.run(options)
     except (HopfieldError, OSError) as error:
-        print(f"hopfield: {error}", file=sys.stderr)
+        print(f"hopfield: {printable(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("hopfield: stopped", file=sys.stderr)
+        print(f"hopfield: {options.stopped}", file=sys.stderr)
         return 130
     return 0
 
 
 def show(message: Warning | str, *_: object) -> None:
     """A warning as users read it, without the line of code that gave it."""
-    print(f"hopfield: {message}", file=sys.stderr)
+    print(f"hopfield: {printable(str(message))}", file=sys.stderr)

@@ -62,7 +62,7 @@ def reliability(
     )
     for x, y, count in zip(predicted, high, counts, strict=True):
         drawn.annotate(
-            f"{count}", (x, y), (0, 3), textcoords="offset points", ha="center", fontsize=8
+            f"{count}", (x, y), (0, 5), textcoords="offset points", ha="center", fontsize=8
         )
     drawn.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.12))
     return figure

@@ -1,18 +1,22 @@
 """`train`: a validated classifier of a cohort, and a report of how good it is beside others."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
+import torch
 import torch.distributed as dist
 
 from hopfield import _check
 from hopfield.errors import ArgumentError
 from hopfield.repertoire import distributed
 from hopfield.repertoire.baselines import baselines
+from hopfield.repertoire.bundle import REST, TENSORS
 from hopfield.repertoire.classifier import RepertoireClassifier
 from hopfield.repertoire.contenders import (
     CANDIDATES,
@@ -20,7 +24,6 @@ from hopfield.repertoire.contenders import (
     RANDOM,
     Compared,
     Pooling,
-    Study,
     Told,
     of_fit,
     tell_all,
@@ -66,7 +69,7 @@ def train(
             among the candidates; 0 takes the first candidate.
         candidates: what to change in the settings of the classifier; by default nothing, fewer
             k-mers, or a higher learning rate.
-        redact: leave names of subjects and repertoires, and sequences, out of what is written.
+        redact: never write names of subjects and repertoires, and sequences.
         progress: show bars.
         **how: see `PlanOptions`.
 
@@ -81,28 +84,37 @@ def train(
         data = RepertoireDataset.from_metadata(data, progress=progress)
     classifier, out = classifier or RepertoireClassifier(), Path(out)
     planned = plan(data, labels, progress, **how)
-    settings = planned.settings | {
+    settings = {
         "inner_folds": inner_folds,
         "candidates": [dict(candidate) for candidate in candidates],
         "classifier": classifier.get_params() | {"seed": planned.study.seed},
+        "redact": redact,
     }
+    planned = replace(planned, settings=planned.settings | settings)
     with distributed.processes():
-        store = Store(out, settings)
+        store = Store(out, planned.settings)
         pooling = Pooling(POOLING, classifier, store, candidates, inner_folds, progress)
-        told, final = _told(planned, pooling, store, out / MODEL, progress)
-        return _report(planned, told, final, data, out, candidates, settings, redact, progress)
+        told, final = _told(planned, pooling, out / MODEL)
+        report = _judged(planned, told, final, data, out, progress)
+        if distributed.rank() == 0:
+            write(report)
+        return report
 
 
-def _told(
-    planned: Plan, pooling: Pooling, store: Store, folder: Path, progress: bool
-) -> tuple[Told, Arrays]:
+def _told(planned: Plan, pooling: Pooling, folder: Path) -> tuple[Told, Arrays]:
     """What all contenders tell, and what is to be known of the final model."""
-    study, everywhere = planned.study, (*planned.splits, *planned.batches)
+    study, store, progress = planned.study, pooling.store, pooling.progress
+    everywhere = (*planned.splits, *planned.batches)
     settings = pooling.classifier.get_params() | {"start": "random"}
     unseeded = Pooling(RANDOM, RepertoireClassifier(**settings), store)
     told = tell_all(study, everywhere, [pooling], store, progress)
     told |= tell_all(study, planned.splits, [unseeded], store, progress)
-    final = store.kept(MODEL, partial(_final, study, pooling, folder, progress))
+    fit = partial(_final, planned, pooling, folder)
+    final = store.kept(MODEL, fit)
+    changed = torch.tensor(int(_digest(folder) != final["digest"]))
+    distributed.from_first([changed])  # which alone has surely saved it
+    if changed:
+        final = fit()
     names = dict.fromkeys(name for t in study.targets for name in baselines(study.features, t))
     others = [Compared(name) for name in names]
     if distributed.rank() > 0:
@@ -113,34 +125,43 @@ def _told(
     return told, final
 
 
-def _final(study: Study, pooling: Pooling, folder: Path, progress: bool) -> Arrays:
+def _final(planned: Plan, pooling: Pooling, folder: Path) -> Arrays:
     """The model of all repertoires, saved."""
+    study = planned.study
     everything = np.arange(len(study.data))
     best = pooling.choose(study, Split(FINAL, everything, everything[:0]))
-    fitted = pooling.fit(study, everything, best, FINAL, progress)
+    fitted = pooling.fit(study, everything, best, FINAL, pooling.progress)
+    if planned.settings["redact"]:  # public clones are sequences of people
+        fitted.clones_ = tuple(() for _ in fitted.clones_)
+        fitted.seeds_ = replace(fitted.seeds_, clones=())
     if distributed.rank() == 0:
         fitted.save(folder)
-    return of_fit(fitted, best)
+    return of_fit(fitted, best) | {"digest": np.array(_digest(folder))}
 
 
-def _report(
+def _digest(folder: Path) -> str:
+    """Of the files of a model; empty if one is missing."""
+    files = [folder / name for name in (TENSORS, REST)]
+    if not all(file.is_file() for file in files):
+        return ""
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def _judged(
     planned: Plan,
     told: Told,
     final: Arrays,
-    data: RepertoireDataset,
-    out: Path,
-    candidates: Sequence[Mapping[str, Any]],
-    settings: dict[str, Any],
-    redact: bool,
+    cohort: RepertoireDataset,
+    folder: Path,
     progress: bool,
 ) -> RepertoireReport:
-    """Judge what was told, and write it."""
-    targets = planned.study.targets
+    """What was told, beside the labels; and what the final model goes by."""
+    targets, candidates = planned.study.targets, planned.settings["candidates"]
     fits = {one.name: told[one.name, POOLING] for one in planned.splits} | {FINAL: final}
-    classifier = RepertoireClassifier.load(out / MODEL)
-    report = RepertoireReport(
-        folder=out,
-        cohort=data,
+    classifier = RepertoireClassifier.load(folder / MODEL)
+    return RepertoireReport(
+        folder=folder,
+        cohort=cohort,
         plan=planned,
         validations=tuple(
             Validation.of(one, i, planned.splits, told) for i, one in enumerate(targets)
@@ -162,15 +183,7 @@ def _report(
             for i, target in enumerate(targets)
             for output in (target.classes if target.kind == "multiclass" else (None,))
         ),
-        settings=settings,
-        redact=redact,
     )
-    if distributed.rank() == 0:
-        write(report)
-        if redact:  # public clones are sequences of people
-            classifier.clones_ = tuple(() for _ in classifier.clones_)
-            classifier.save(out / MODEL)
-    return report
 
 
 def _any_told(target: Target, splits: Sequence[Split]) -> bool:

@@ -33,13 +33,14 @@ class Screen:
     rates: Floats
     rows: int
 
-    def beyond_chance(self) -> "Screen":
-        """The first ones, while chance would hardly find a better one among all k-mers.
+    @property
+    def limit(self) -> float:
+        """The t that chance hardly exceeds: p < 0.05 / FEATURES (Bonferroni)."""
+        return float(student.isf(0.05 / FEATURES / 2, max(self.rows - 2, 1)))
 
-        That is p < 0.05 / FEATURES each (Bonferroni); the first two at least.
-        """
-        limit = student.isf(0.05 / FEATURES / 2, max(self.rows - 2, 1))
-        some = max(int((self.t > limit).cumprod().sum()), 2)
+    def beyond_chance(self) -> "Screen":
+        """The first ones, while chance would hardly find a better one; the first two at least."""
+        some = max(int((self.t > self.limit).cumprod().sum()), 2)
         return replace(
             self, features=self.features[:some], t=self.t[:some], rates=self.rates[:some]
         )

@@ -136,20 +136,21 @@ class Validation:
         if difference.low > 0:
             verdict = f"Pooling adds to the {kmers} that seed it"
         elif difference.high < 0:
-            verdict = f"Pooling is worse than regression on the {kmers} that seed it: use that"
+            verdict = f"Pooling is worse than regression on the {kmers} that seed it (use that)"
         else:
             verdict = f"Pooling adds nothing that can be shown here to the {kmers} that seed it"
-        return f"{verdict}: {FIGURE[self.target.kind]} {figures}."
+        return f"{verdict}, for {self.target.name}: {FIGURE[self.target.kind]} {figures}."
 
     def _against_confounders(self) -> list[str]:
         if self.at_chance:
             nothing = GUESSING[self.target.kind]
             return [f"Confounders have nothing to explain: {POOLING} is no better than {nothing}."]
         if not self.suspects:
-            return ["No confounder alone does as well as the model."]
+            return [f"No confounder alone tells {self.target.name} as well as the model."]
         shown = "; ".join(f"{name} {interval(self.headline(name))}" for name in self.suspects)
         return [
-            f"WARNING: confounders do as well as the model, as far as these repertoires can show: "
+            f"WARNING: confounders tell {self.target.name} as well as the model, as far as these "
+            f"repertoires can show: "
             f"{shown}; {POOLING} {interval(self.headline(POOLING))}. What the model has learned "
             f"may be these and not the immune response."
         ]
@@ -160,5 +161,5 @@ def interval(estimate: Estimate) -> str:
     if np.isnan(estimate.value):
         return f"none ({estimate.note})" if estimate.note else "none"
     if np.isnan(estimate.low):
-        return f"{estimate.value:.3f} (no interval: {estimate.note})"
-    return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
+        return f"{estimate.value:z.3f} (no interval: {estimate.note})"
+    return f"{estimate.value:z.3f} ({estimate.low:z.3f} to {estimate.high:z.3f})"

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from hopfield.cli.repertoire.train import add_run_options, print_first, run_options
 
+RESUMES = True
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""

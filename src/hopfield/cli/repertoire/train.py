@@ -6,21 +6,25 @@ from typing import Any
 
 from hopfield.cli.repertoire.cohort import add_cohort_options, cohort_options
 
+RESUMES = True
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.add_argument("--metadata", type=Path, required=True, help="table, document or folder")
-    parser.add_argument("--label", required=True, help="column to predict; several: a,b")
+    parser.add_argument(
+        "--label", action="append", required=True, help="column to predict; may be given again"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder; what was stopped goes on")
     parser.add_argument("--kind", help="binary, multiclass or regression (by the values)")
     parser.add_argument("--positive", metavar="VALUE", help="of two values the positive one")
     parser.add_argument("--strict", action="store_true", help="fail if a repertoire is left out")
     group = parser.add_argument_group("validation")
     group.add_argument("--folds", type=int, default=5, help="of the cross-validation (5)")
-    group.add_argument("--split", metavar="NAME", help="column of train and test, in place of it")
+    group.add_argument("--split-column", metavar="NAME", help="of train and test, in place of it")
     for name, what in (("subject", "is never split"), ("batch", "is left out in turn")):
         group.add_argument(
-            f"--{name}", default="auto", metavar="NAME", help=f"column; each {what} (usual names)"
+            f"--{name}-column", default="auto", metavar="NAME", help=f"each {what} (usual names)"
         )
         group.add_argument(f"--no-{name}", action="store_true", help="though there is a column")
     group.add_argument(
@@ -40,14 +44,14 @@ def run(options: argparse.Namespace) -> None:
     )
     report = train(
         data,
-        options.label.split(","),
+        options.label,
         options.out,
         kind=options.kind,
         positive=options.positive,
         folds=options.folds,
-        split=options.split,
-        subject=None if options.no_subject else options.subject,
-        batch=None if options.no_batch else options.batch,
+        split=options.split_column,
+        subject=None if options.no_subject else options.subject_column,
+        batch=None if options.no_batch else options.batch_column,
         shuffle_labels=options.shuffle_labels,
         **run_options(options),
     )

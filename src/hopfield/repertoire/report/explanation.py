@@ -69,6 +69,7 @@ def sections(found: Explanation) -> list[Section]:
         Figure.drawn(partial(_drawn, motif), _caption(motif), f"Logo of {motif.consensus}")
         for motif in found.motifs[:LOGOS]
     ]
+    weights = "" if found.output == found.target else ", each weighted by the probability of it"
     best = found.sequences.head(SHOWN)
     repertoires = found.repertoires.select(COLUMNS).head(SHOWN)
     return [
@@ -85,8 +86,8 @@ def sections(found: Explanation) -> list[Section]:
         Section(
             "Receptors",
             [
-                "What a receptor adds to the output, by integrated gradients, summed over "
-                "repertoires, each weighted by the probability of the class."
+                f"What a receptor adds to {found.output}, by integrated gradients, summed over "
+                f"repertoires{weights}."
             ],
             [Table(best.columns, best.rows(), f"The best {len(best)} of {len(found.sequences)}.")],
         ),

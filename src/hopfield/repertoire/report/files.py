@@ -17,8 +17,6 @@ from hopfield.repertoire.report.report import PAGE, RepertoireReport
 from hopfield.repertoire.validation import Validation
 from hopfield.report import Section
 
-NAMING = ("data.tsv", "sequences.tsv")  # the files that name repertoires and receptors
-
 
 def write(report: RepertoireReport) -> None:
     """Write `predictions.tsv`, `results.json` and `report.html`.
@@ -27,10 +25,7 @@ def write(report: RepertoireReport) -> None:
     """
     folder = report.folder
     write_table(predictions(report), folder / "predictions.tsv")
-    if report.redact:
-        for name in NAMING:  # of the same run, not redacted
-            (folder / name).unlink(missing_ok=True)
-    else:
+    if not report.redact:
         write_table(report.cohort.summary(), folder / "data.tsv")
         write_table(sequences(report), folder / "sequences.tsv")
     with written_whole(folder / "results.json") as part:
@@ -52,8 +47,9 @@ def sequences(report: RepertoireReport) -> pl.DataFrame:
 def explained(report: RepertoireReport) -> list[Section]:
     """What the answers of the final model rest on, as sections."""
     return [
-        replace(section, title=f"{found.target}, {found.output}: {section.title}")
+        replace(section, title=f"{', '.join(names)}: {section.title}")
         for found in report.explanations
+        for names in [dict.fromkeys([found.target, found.output])]
         for section in explanation.sections(found.redacted() if report.redact else found)
     ]
 
