@@ -19,7 +19,7 @@ from hopfield.repertoire.explanation import RECEPTOR, Ledger, explain
 from hopfield.repertoire.model import Architecture, RepertoireNetwork
 from hopfield.repertoire.motifs import Motif
 from hopfield.repertoire.repertoire import ALPHABET
-from hopfield.repertoire.report.explanation import page, write, write_motifs
+from hopfield.repertoire.report.explanation import page, sections, write, write_motifs
 from hopfield.repertoire.seeding import Seeds
 from hopfield.repertoire.tasks import Task, Tasks
 
@@ -201,9 +201,13 @@ def test_redacted_has_no_sequence_and_no_name(explained):
     assert redacted.motifs[0].seed is None
     assert redacted.associations.columns == ["repertoire_id", *RECEPTOR[1:], "score", "association"]
     assert set(redacted.associations["repertoire_id"]) <= set(redacted.repertoires["repertoire_id"])
-    few = replace(explained, motifs=(replace(explained.motifs[0], receptors=4.9),)).redacted()
-    assert few.motifs == ()
-    assert "Left out: motifs of fewer than 5 receptors, 1 of them." in str(few)
+    first = explained.motifs[0]
+    clone = np.eye(len(ALPHABET))[np.arange(len(first.matrix))]  # one receptor of many people
+    for motif in (replace(first, receptors=4.9), replace(first, matrix=clone)):
+        few = replace(explained, motifs=(motif,)).redacted()
+        assert few.motifs == ()
+        assert "fewer than 5 receptors or more than 6 clear residues, 1 of all motifs." in str(few)
+        assert "No motif is shown for positive." in sections(few)[0].paragraphs
 
 
 def test_logos_show_bits_at_each_place(explained):

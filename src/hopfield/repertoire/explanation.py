@@ -27,6 +27,7 @@ PENDING = 2_000_000  # receptors whose scores wait to be summed
 KEPT = 1_000_000  # distinct receptors that are remembered, the best ones
 CORE = 0.9  # of all that speaks for the output: the receptors that hold it are told and show motifs
 ANONYMOUS = 5  # receptors that a motif must rest on to be shown where sequences are not
+TELLING = 6  # clear residues of a motif, beyond which it would be a sequence
 EACH = 1000  # receptors of a repertoire whose associations are told, at most
 
 
@@ -75,7 +76,10 @@ class Explanation:
         held = f"of which {speaking:.0f} hold 90 % of what speaks for {self.output}"
         if not speaking:
             held = f"none of which speaks for {self.output}"
-        hidden = f"Left out: motifs of fewer than {ANONYMOUS} receptors, {self.hidden} of them."
+        hidden = (
+            f"Left out, as it would show sequences: what has fewer than {ANONYMOUS} receptors or "
+            f"more than {TELLING} clear residues, {self.hidden} of all motifs."
+        )
         return [
             f"Of the {len(rows)} repertoires that count most, the middle one has {count:.0f} "
             f"receptors, {held}; its most telling state has 90 % of its association with "
@@ -89,7 +93,11 @@ class Explanation:
         names = self.repertoires["repertoire_id"]
         numbers = [str(number) for number in range(1, len(names) + 1)]
         hidden = pl.col("repertoire_id").replace_strict(names, numbers, return_dtype=pl.String)
-        shown = [motif for motif in self.motifs if motif.receptors >= ANONYMOUS]
+        shown = [
+            motif
+            for motif in self.motifs
+            if motif.receptors >= ANONYMOUS and len(motif.consensus.replace(".", "")) <= TELLING
+        ]
         return replace(
             self,
             sequences=self.sequences.drop("junction_aa"),

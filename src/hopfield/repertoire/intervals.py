@@ -52,16 +52,17 @@ def without(value: float, note: str) -> Estimate:
     return Estimate(value, math.nan, math.nan, note)
 
 
-def mean(values: list[float]) -> Estimate:
-    """The mean of figures that are at most 1, with Student's interval; NaNs are left out."""
+def mean(values: list[float], least: float = 0.0) -> Estimate:
+    """The mean of figures from `least` to 1, with Student's interval; NaNs are left out."""
     there = np.array([value for value in values if not math.isnan(value)])
     if len(there) < 2:
         return without(there.mean() if len(there) else math.nan, "fewer than two folds")
-    if np.ptp(there) == 0:
+    if np.allclose(there, there[0], rtol=0):
         return without(there.mean(), "all folds are equal")
     half = stats.t.ppf(0.975, len(there) - 1) * stats.sem(there)
     note = f"of {len(there)} of {len(values)} folds" if len(there) < len(values) else ""
-    return Estimate(there.mean(), there.mean() - half, min(1.0, there.mean() + half), note)
+    low, high = np.clip([there.mean() - half, there.mean() + half], least, 1)
+    return Estimate(there.mean(), low, high, note)
 
 
 def wilson(successes: NDArray[Any], trials: NDArray[Any]) -> tuple[Array, Array]:

@@ -172,7 +172,8 @@ def judge_folds(target: Target, predicted: Array, fold: NDArray[np.int64]) -> Fo
     pooled = judge(target.subset(np.flatnonzero(fold >= 0)), predicted[fold >= 0])
     members = (np.flatnonzero(fold == f) for f in np.unique(fold[(fold >= 0) & target.labelled]))
     folds = tuple(judge(target.subset(rows), predicted[rows]) for rows in members)
-    return FoldMetrics(pooled, folds, intervals.mean([one.headline.value for one in folds]))
+    least = 0.0 if target.classes else -math.inf  # of an AUC, and of R²
+    return FoldMetrics(pooled, folds, intervals.mean([one.headline.value for one in folds], least))
 
 
 def paired(target: Target, first: Array, second: Array) -> Paired:

@@ -79,7 +79,7 @@ def sections(found: Explanation) -> list[Section]:
                 f"Residues that kernels see in the receptors that hold 90 % of what speaks for "
                 f"{found.output}, each weighted by what it adds by that kernel."
                 if motifs
-                else f"No motif speaks for {found.output}."
+                else f"No motif {'is shown' if found.hidden else 'speaks'} for {found.output}."
             ],
             figures=motifs,
         ),
