@@ -9,6 +9,7 @@ import pytest
 
 from hopfield.cli import main
 from hopfield.repertoire.dataset import RepertoireDataset
+from hopfield.repertoire.reading import FORMATS
 
 HEADER = "junction_aa\tv_call\tj_call\tduplicate_count\n"
 
@@ -89,3 +90,20 @@ def test_the_command_line_alone_loads_no_table_library():
     code = "import sys, hopfield.cli; print('polars' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_nothing_in_a_message_is_obeyed_by_the_terminal(tmp_path, capsys):
+    path = tmp_path / "metadata\x1b[31m\n.csv"
+    path.touch()
+    assert main(["repertoire", "check", str(path)]) == 1
+    error = capsys.readouterr().err
+    assert rf"{tmp_path}/metadata\x1b[31m\n.csv has no rows" in error
+    assert error.count("\n") == 1
+
+
+def test_all_formats_are_in_the_help(capsys):
+    with pytest.raises(SystemExit):
+        main(["repertoire", "check", "--help"])
+    help_ = " ".join(capsys.readouterr().out.split())
+    assert " ".join(["--format FORMAT", *(f"{name}," for name in [*FORMATS][:-2])]) in help_
+    assert "mixcr or vdjtools (that of each file)" in help_

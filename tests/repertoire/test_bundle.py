@@ -185,6 +185,14 @@ def test_a_tensor_too_few_or_too_many_is_an_error(folder):
             RepertoireClassifier.load(folder)
 
 
+@pytest.mark.parametrize(("size", "number"), [("outputs", 10**6), ("kernels", 10**9)])
+def test_sizes_are_compared_before_memory_is_taken(folder, size, number):
+    change(folder, lambda described: described["architecture"].update({size: number}))
+    with pytest.raises(FileError, match="size mismatch") as caught:
+        RepertoireClassifier.load(folder)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), 1])
 def test_tensors_that_no_training_leaves_are_an_error(folder, number):
     tensors = load_file(folder / TENSORS)
@@ -238,6 +246,16 @@ CHANGES = {
     "an unknown kind": lambda d: d["tasks"][0].update(kind="ordinal"),
     "three classes of two": lambda d: d["tasks"][0].update(classes=["a", "b", "c"]),
     "no name": lambda d: d["tasks"][0].pop("name"),
+    "a name that is a number": lambda d: d["tasks"][0].update(name=1),
+    "classes alike": lambda d: d["tasks"][0].update(classes=["a", "a"]),
+    "classes that are numbers": lambda d: d["tasks"][0].update(classes=[0, 1]),
+    "a class that is a list": lambda d: d["tasks"][0].update(classes=["a", ["b"]]),
+    "no weights": lambda d: d["tasks"][0].pop("weights"),
+    "a weight of 0": lambda d: d["tasks"][0].update(weights=[0, 1]),
+    "a weight that is a word": lambda d: d["tasks"][0].update(weights=["a", 1]),
+    "no spread": lambda d: d["tasks"][0].update(spread=0),
+    "no mean": lambda d: d["tasks"][0].update(mean=float("nan")),
+    "a class too few": lambda d: d["classes"].pop(),
     "an unknown setting": lambda d: d["settings"].update(depth=3),
     "a setting that makes no sense": lambda d: d["settings"].update(epochs="many"),
     "a share that is none": lambda d: d["settings"].update(validation=7),
@@ -245,6 +263,7 @@ CHANGES = {
     "no rows": lambda d: d["screens"][0].pop("rows"),
     "history without an end": lambda d: d["history"].pop("best"),
     "history of words": lambda d: d["history"].update(training=["low"]),
+    "history without bounds": lambda d: d["history"].update(training=[10**400]),
 }
 
 

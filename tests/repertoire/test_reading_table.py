@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import os
 
 import polars as pl
 import pytest
@@ -52,6 +53,21 @@ def test_a_failure_leaves_what_was_there(tmp_path, monkeypatch):
         write_table(pl.DataFrame({"a": ["x"]}), path)
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_links_stay_and_pipes_are_written_to(tmp_path):
+    frame = pl.DataFrame({"a": ["x"]})
+    file, link, pipe = (tmp_path / name for name in ("file.tsv", "link.tsv", "pipe.tsv"))
+    link.symlink_to(file)
+    os.mkfifo(pipe)
+    write_table(frame, link)
+    assert link.is_symlink()
+    assert file.read_text() == "a\nx\n"
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_table(frame, pipe)
+    assert pipe.is_fifo()
+    assert os.read(reader, 99) == b"a\nx\n"
+    os.close(reader)
 
 
 def test_control_characters_are_seen_and_not_obeyed(tmp_path):

@@ -101,7 +101,7 @@ class RepertoireNetwork(nn.Module):
             static=("stored", "projection"),
             output_projection=False,
             bias=False,
-            beta=torch.ones(a.heads),
+            beta=1.0,
             learn_beta=True,
         )
         with torch.no_grad():  # a state is its row of the map: heads × queries free states
