@@ -144,6 +144,12 @@ def test_damaged_json_is_an_error(folder, content):
         RepertoireClassifier.load(folder)
 
 
+def test_half_a_character_is_an_error(folder):
+    change(folder, lambda described: described["tasks"][0].update(name="\ud800"))
+    with pytest.raises(FileError, match=r"model\.json cannot be read .*surrogates not allowed"):
+        RepertoireClassifier.load(folder)
+
+
 @pytest.mark.parametrize("number", [2, 0, None, "1", [1]])
 def test_another_format_is_an_error_that_says_which(folder, number):
     change(folder, lambda described: described.update(format=number))
@@ -263,6 +269,7 @@ CHANGES = {
     "no rows": lambda d: d["screens"][0].pop("rows"),
     "history without an end": lambda d: d["history"].pop("best"),
     "history of words": lambda d: d["history"].update(training=["low"]),
+    "history with a word for its end": lambda d: d["history"].update(best="x"),
     "history without bounds": lambda d: d["history"].update(training=[10**400]),
 }
 

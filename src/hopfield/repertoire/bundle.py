@@ -124,7 +124,7 @@ def load(folder: Path, device: str = "auto") -> RepertoireClassifier:
         classifier.history_ = History(
             training=_floats(described["history"]["training"]),
             validation=_floats(described["history"]["validation"]),
-            best=described["history"]["best"],
+            best=int(described["history"]["best"]),
         )
     except DAMAGE as error:
         raise FileError(
@@ -139,6 +139,7 @@ def _described(folder: Path) -> dict[str, Any]:
     """What `model.json` says, if it is a model that this version can read."""
     try:
         described: Any = json.loads((folder / REST).read_text("utf-8"))
+        json.dumps(described, ensure_ascii=False).encode()  # half a character can be read alone
     except (OSError, ValueError, RecursionError) as error:
         raise FileError(
             f"{folder} holds no model: {REST} cannot be read ({error}); give the folder that "
