@@ -36,6 +36,7 @@ from hopfield.repertoire.simulation import Signal, simulate, simulated
 from hopfield.repertoire.targets import Target
 
 DOCS = Path(__file__).parent.parent / "docs"
+FOUND, TIMES = DOCS / "signals.json", DOCS / "signals.times.json"
 POOLING = "Hopfield pooling"
 BASELINES = (KmerRegression, MinMaxSVM, PublicClones)
 
@@ -206,9 +207,10 @@ def table(kept: dict) -> str:
     lines = [
         "| signal | "
         + " | ".join(names)
-        + " | asked | folds of seeds | planted in top k | first motifs |",
-        "|---|" + "--:|" * (len(names) + 3) + "---|",
+        + " | asked | folds of seeds | one fold | within | planted in top k | first motifs |",
+        "|---|" + "--:|" * (len(names) + 5) + "---|",
     ]
+    times = known(TIMES)
     for case_name, case in CASES.items():
         whole = {k: v for k, v in kept.items() if k.startswith(f"{case_name} |")}
         runs = {key: value["auc"] for key, value in whole.items()}
@@ -221,12 +223,26 @@ def table(kept: dict) -> str:
         asked = "best − .01" if case.least is None else f"≥ {case.least}"
         shares = ", ".join(f"{value['in top k']:.0%}" for value in told)
         motifs = ", ".join(f"`{motif}`" for motif in told[0]["motifs"])
-        cells += [asked, folds_of_seeds, shares, motifs]
+        took = "" if case_name not in times else spent(times[case_name])
+        cells += [asked, folds_of_seeds, took, f"{case.minutes:.0f} min", shares, motifs]
         lines.append(f"| {case_name} | {' | '.join(cells)} |")
     mixed = [v["auc"][POOLING] for k, v in kept.items() if k.startswith(SHUFFLED)]
     if mixed:
-        lines.append(f"| {SHUFFLED} ({len(mixed)}) | {interval(mixed)} | | | | .50 ± .05 | | | |")
+        lines.append(
+            f"| {SHUFFLED} ({len(mixed)}) | {interval(mixed)} | | | | .50 ± .05 | | | | | |"
+        )
     return "\n".join(lines) + "\n"
+
+
+def spent(found: dict[str, float]) -> str:
+    """The time and memory of one fold."""
+    seconds = found["reading"] + found["screen and model"]
+    return f"{seconds:.0f} s, {found['megabytes'] / 1024:.1f} GB"
+
+
+def known(path: Path) -> dict:
+    """What was measured already."""
+    return json.loads(path.read_text()) if path.exists() else {}
 
 
 def interval(values: list[float]) -> str:
@@ -251,8 +267,8 @@ def main() -> None:
     names = options.cases or [*CASES, SHUFFLED]
     if unknown := set(names) - {*CASES, SHUFFLED}:
         parser.error(f"{unknown.pop()!r} is no signal; those are {', '.join([*CASES, SHUFFLED])}")
-    path = DOCS / ("signals.times.json" if options.times else "signals.json")
-    kept = json.loads(path.read_text()) if path.exists() else {}
+    path = TIMES if options.times else FOUND
+    kept = known(path)
     if options.times:
         for name in names:
             if name != SHUFFLED:
