@@ -260,7 +260,7 @@ def test_a_folder_without_metadata_is_its_tables(write, tmp_path):
 
 
 def test_one_file_of_receptors_is_a_cohort_of_one(write):
-    wide = write(f"{RECEPTORS}\nCA".encode("utf-16"), "a.b.txt")  # `read` says what is wrong with it
+    wide = write(f"{RECEPTORS}\nCA".encode("utf-16"), "a.b.txt")  # `read` says what is wrong
     for path in (write(RECEPTORS, "a.b.tsv"), write(b"\x1f\x8bbroken", "a.b.tsv.gz"), wide):
         known = read_metadata(path)
         assert rows(known) == [("a.b", path.name)]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hopfield.repertoire.simulation import Background, Olga, Signal
 
+RESUMES = True
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
