@@ -85,11 +85,15 @@ def test_a_confounder_that_does_as_well_is_a_warning():
     assert "batch alone 0.9" in foul.findings()[2]
 
 
-def test_a_model_at_chance_needs_no_confounder_to_explain_it():
-    one = judged(ours=0, kmers=0, batch=0)
-    assert one.at_chance
-    assert one.findings()[2].endswith("Hopfield pooling is no better than chance (0.5).")
-    assert not any("WARNING" in said for said in one.findings())
+def test_beside_a_model_at_chance_confounders_that_tell_more_are_named():
+    fair, foul = judged(ours=0, kmers=0, batch=0), judged(ours=0, kmers=0, batch=3)
+    assert fair.at_chance
+    assert fair.findings()[2] == "No confounder is better than chance (0.5) either."
+    assert foul.at_chance
+    assert foul.suspects == ["batch alone"]
+    assert foul.findings()[2].startswith(
+        "WARNING: confounders tell illness better than chance (0.5): batch alone 0.9"
+    )
 
 
 def test_what_has_no_label_is_not_judged():

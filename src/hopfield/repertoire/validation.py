@@ -100,7 +100,12 @@ class Validation:
 
     @property
     def suspects(self) -> list[str]:
-        """Confounders that tell the target as well as our pooling, as far as can be told."""
+        """Confounders that tell the target as well as our pooling, as far as can be told.
+
+        Where our pooling is no better than chance, those that are.
+        """
+        if self.at_chance:
+            return [name for name in self.confounders if self.beats_chance(name)]
         return [name for name in self.confounders if not self.differences[name].difference.low > 0]
 
     def headline(self, model: str) -> Estimate:
@@ -110,7 +115,11 @@ class Validation:
     @property
     def at_chance(self) -> bool:
         """Whether what our pooling tells cannot be told from guessing."""
-        return not self.headline(POOLING).low > CHANCE[self.target.kind]
+        return not self.beats_chance(POOLING)
+
+    def beats_chance(self, model: str) -> bool:
+        """Whether what a model tells can be told from guessing."""
+        return self.headline(model).low > CHANCE[self.target.kind]
 
     def findings(self) -> tuple[str, ...]:
         """What the figures mean, in sentences."""
@@ -142,12 +151,17 @@ class Validation:
         return f"{verdict}, for {self.target.name}: {FIGURE[self.target.kind]} {figures}."
 
     def _against_confounders(self) -> list[str]:
-        if self.at_chance:
-            nothing = GUESSING[self.target.kind]
-            return [f"Confounders have nothing to explain: {POOLING} is no better than {nothing}."]
+        guessing = GUESSING[self.target.kind]
+        if not self.suspects and self.at_chance:
+            return [f"No confounder is better than {guessing} either."]
         if not self.suspects:
             return [f"No confounder alone tells {self.target.name} as well as the model."]
         shown = "; ".join(f"{name} {interval(self.headline(name))}" for name in self.suspects)
+        if self.at_chance:
+            return [
+                f"WARNING: confounders tell {self.target.name} better than {guessing}: {shown}. "
+                f"What a model learns of these repertoires may be that and not the immune response."
+            ]
         return [
             f"WARNING: confounders tell {self.target.name} as well as the model, as far as these "
             f"repertoires can show: "
