@@ -143,7 +143,7 @@ def test_four_labels_are_enough():
     assert len(found.features) == 1
 
 
-def test_chance_ends_the_screen_but_for_two():
+def test_chance_ends_the_screen_unless_it_explains_all():
     shown = Screen(np.arange(5), np.array([30.0, 20.0, 15.0, 3.0, 25.0]), np.ones(5), ROWS)
     assert shown.beyond_chance().features.tolist() == [0, 1, 2]
     weak = Screen(np.arange(5), np.array([4.0, 3.0, 2.0, 1.0, 1.0]), np.ones(5), ROWS)

@@ -89,10 +89,10 @@ def test_no_more_states_than_there_are():
     assert start(made, [screen("AAAA", "CCCC", "DDDD")]) == 2
 
 
-def test_what_chance_explains_is_left_out_but_for_two():
-    weak = screen("AAAA", "CCCC", "DDDD")
-    weak = Screen(weak.features, np.array([60.0, 2.0, 1.0]), weak.rates, 100)
-    assert start(network(), [weak]) == 2
+@pytest.mark.parametrize(("t", "seeded"), [((60.0, 2.0, 1.0), 1), ((3.0, 2.0, 1.0), 2)])
+def test_what_chance_explains_is_left_out_unless_it_explains_all(t, seeded):
+    found = screen("AAAA", "CCCC", "DDDD")
+    assert start(network(), [Screen(found.features, np.array(t), found.rates, 100)]) == seeded
 
 
 @pytest.mark.parametrize("screens", [[], [screen()], [screen(), screen()]])

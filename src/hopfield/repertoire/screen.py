@@ -39,8 +39,8 @@ class Screen:
         return float(student.isf(0.05 / FEATURES / 2, max(self.rows - 2, 1)))
 
     def beyond_chance(self) -> "Screen":
-        """The first ones, while chance would hardly find a better one; the first two at least."""
-        some = max(int((self.t > self.limit).cumprod().sum()), 2)
+        """The first ones, while chance would hardly find a better one; if there is none, two."""
+        some = int((self.t > self.limit).cumprod().sum()) or 2
         return replace(
             self, features=self.features[:some], t=self.t[:some], rates=self.rates[:some]
         )
