@@ -100,9 +100,10 @@ def _seeds(
         [
             f"A random start does not find a rare signal. {POOLING} starts its kernels, states and "
             f"β at gapped k-mers that go with {target.name}, by a screen of the training "
-            f"repertoires alone: those that chance would hardly bring forth, or the first two if it "
-            f"may bring forth all; and at public clones that do so, {those}. A dot is any residue. Training "
-            f"is free to leave them. The model without these seeds is '{RANDOM}' above."
+            f"repertoires alone: those that chance would hardly bring forth, or the first two if "
+            f"it may bring forth all; and at public clones that do so, {those}. A dot is any "
+            f"residue. Training is free to leave them. The model without these seeds is "
+            f"'{RANDOM}' above."
         ],
         tables,
     )
