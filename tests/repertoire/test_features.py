@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hopfield.errors import ArgumentError
 from hopfield.repertoire import kmers
+from hopfield.repertoire.columns import quantity, unclear
 from hopfield.repertoire.features import Features, minmax
 from hopfield.repertoire.repertoire import Repertoire
 
@@ -79,7 +79,7 @@ def test_confounders_by_hand():
 
 
 def test_columns_of_the_metadata():
-    data = Data(THREE, age=["31", "40", " NA"], run=[1, 2, 2], batch=[None, "", "unknown"])
+    data = Data(THREE, age=["31", "> 40", " NA"], run=[1, 2, 2], batch=[None, "", "unknown"])
     found = Features(data, categories=("run", "batch")).confounders
     assert found["age"].tolist() == [[31, 0], [40, 0], [35.5, 1]]
     assert found["run"].tolist() == [[1, 0], [0, 1], [0, 1]]
@@ -87,9 +87,17 @@ def test_columns_of_the_metadata():
     usual = Features(Data(THREE, Gender=["m", "f", "f"], run_id=[7, 7, 9])).confounders
     assert usual["Gender"].tolist() == [[0, 1], [1, 0], [1, 0]]
     assert usual["run_id"].tolist() == [[1, 0], [1, 0], [0, 1]]
-    wrong = Data(THREE, age=["31", "forty", None])
-    with pytest.raises(ArgumentError, match="column 'age' has 'forty', which is no number"):
-        _ = Features(wrong).confounders
+    assert "age" not in Features(Data(THREE, age=["forty", "40-49", None])).confounders
+
+
+def test_what_is_no_plain_number_is_said():
+    column = pl.Series("age", ["31", ">89", "≥ 90", "89+", "-1.5", "1e2", "forty", "40-49", "NA"])
+    assert quantity(column).to_list() == [31, 89, 90, 89, -1.5, 100, None, None, None]
+    assert list(unclear(column)) == [
+        "Column 'age': of cells such as '>89' the number is taken, in 3 repertoires.",
+        "Column 'age': what is no number is taken for missing, in 2 repertoires.",
+    ]
+    assert list(unclear(pl.Series("age", [31.0, np.nan, None]))) == []
 
 
 def test_a_repertoire_does_not_depend_on_the_others():

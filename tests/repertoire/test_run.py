@@ -256,6 +256,19 @@ def test_repertoires_without_a_label_are_left_out_and_told(data):
     assert planned.notes[0] == "7 repertoires have no label and are left out."
 
 
+def test_words_among_ages_stop_nothing_and_are_said(data):
+    ages = pl.Series("age", [">80", "forty", *["50"] * (FEW - 2)])
+    planned = plan(replace(data, metadata=data.metadata.with_columns(ages)), "diagnosis")
+    assert planned.study.features.confounders["age"][:2].tolist() == [
+        [80, 0],
+        [pytest.approx(50 + 30 / 41), 1],
+    ]
+    assert [note.rsplit(", ", 1)[0] for note in planned.notes[-2:]] == [
+        "Column 'age': of cells such as '>89' the number is taken",
+        "Column 'age': what is no number is taken for missing",
+    ]
+
+
 def test_shuffled_labels_stay_together_and_are_said():
     first = Target("a", "binary", np.tile([0.0, 1.0, np.nan], 10), ("n", "y"))
     second = Target("b", "regression", np.arange(30.0), ())

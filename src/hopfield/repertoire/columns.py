@@ -21,6 +21,7 @@ MISSING = (
     *("na", "n/a", "#n/a", "nan", "null", "unknown", "missing", "?", "~"),  # none may be a class
     *("not available", "not provided", "not collected"),
 )
+QUANTITY = r"^([<>≤≥]?=?)\s*(-?\d{1,15}(?:\.\d+)?(?:[eE][-+]?\d{1,2})?)\s*(\+?)$"  # also >89
 NUMBER = r"^-?(0|[1-9]\d*)(\.\d+([eE][-+]?\d+)?)?$"  # 007 and 1E5 are names: of runs, of wells
 
 
@@ -42,6 +43,27 @@ def unsaid(column: pl.Series) -> Iterator[str]:
     for word, count in Counter(words.filter(words != "")).items():
         where = many(count, "row")
         yield f"column {column.name!r}: {word!r} is taken for an empty cell, in {where}"
+
+
+def quantity(column: pl.Series) -> pl.Series:
+    """The numbers that the cells say, that of `>89` or `89+` too; null where they say none."""
+    return said(column).str.extract(QUANTITY, 2).cast(pl.Float64)
+
+
+def unclear(column: pl.Series) -> Iterator[str]:
+    """A note where cells of a column of numbers say something else; no cell is shown."""
+    text, numbers = said(column), quantity(column)
+    bounds = text.str.replace(QUANTITY, "$1$3").filter(numbers.is_not_null()) != ""
+    if bounds.any():
+        yield (
+            f"Column {column.name!r}: of cells such as '>89' the number is taken, in "
+            f"{many(int(bounds.sum()), 'repertoire')}."
+        )
+    if words := text.count() - numbers.count():
+        yield (
+            f"Column {column.name!r}: what is no number is taken for missing, in "
+            f"{many(words, 'repertoire')}."
+        )
 
 
 def many(number: int, word: str) -> str:

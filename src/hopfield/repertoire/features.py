@@ -12,10 +12,9 @@ from scipy.sparse import csr_array
 from scipy.spatial.distance import pdist, squareform
 from tqdm import tqdm
 
-from hopfield.errors import ArgumentError
 from hopfield.repertoire import kmers, screen
 from hopfield.repertoire.clones import Clones, public_clones
-from hopfield.repertoire.columns import AGE, BATCH, SEX, named, said
+from hopfield.repertoire.columns import AGE, BATCH, SEX, named, quantity, said
 from hopfield.repertoire.repertoire import Repertoire
 
 Array = NDArray[np.float64]
@@ -93,8 +92,9 @@ class Features:
 
         Clonotype count and depth (the sum of all counts) as logarithms; V and J genes as shares of
         the distinct receptors; lengths of junctions as mean, standard deviation and quantiles. Then
-        columns of the metadata: a quantity, beside it where it is missing if it ever is; a category
-        as a column for each of its names, and one for where it is missing if it ever is.
+        columns of the metadata: a quantity (see `columns.quantity`), beside it where it is missing
+        if it ever is; a category as a column for each of its names, and one for where it is missing
+        if it ever is.
         """
         summaries = [Summary.of(repertoire) for repertoire in self._each("confounders")]
         table = {
@@ -104,11 +104,14 @@ class Features:
             "J genes": _shares([summary.j for summary in summaries]),
             "lengths": _filled(np.array([summary.lengths for summary in summaries])),
         }
-        for names, numbers in ((self._quantities, _quantity), (self._categories, _category)):
+        for names, read, columns in (
+            (self._quantities, quantity, _quantity),
+            (self._categories, said, _category),
+        ):
             for name in names:
-                column = said(self._data.metadata[name])
+                column = read(self._data.metadata[name])
                 if column.count():
-                    table[name] = numbers(column)
+                    table[name] = columns(column)
         return table
 
     def _columns_for(self, *roles: tuple[str, ...]) -> list[str]:
@@ -177,13 +180,7 @@ def _shares(usages: list[dict[str, float]]) -> Array:
 
 
 def _quantity(column: pl.Series) -> Array:
-    numbers = column.cast(pl.Float64, strict=False)
-    if wrong := column.filter(column.is_not_null() & numbers.is_null()).to_list():
-        raise ArgumentError(
-            f"column {column.name!r} has {wrong[0]!r}, which is no number; leave it empty or name "
-            f"the column among the categories"
-        )
-    return _filled(numbers.fill_null(np.nan).to_numpy()[:, None])
+    return _filled(column.fill_null(np.nan).to_numpy()[:, None])
 
 
 def _filled(columns: Array) -> Array:

@@ -11,7 +11,7 @@ import polars as pl
 
 from hopfield import _check
 from hopfield.errors import ArgumentError
-from hopfield.repertoire.columns import BATCH, SEX, SUBJECT, named, said
+from hopfield.repertoire.columns import AGE, BATCH, SEX, SUBJECT, named, said, unclear
 from hopfield.repertoire.contenders import Study
 from hopfield.repertoire.dataset import RepertoireDataset
 from hopfield.repertoire.features import Features
@@ -129,6 +129,8 @@ def plan(
     if batch is not None and split is None:
         batches, why_not = _batches(data.metadata[batch], targets, groups)
         notes += why_not
+    if (age := named(data.metadata.columns, AGE)) is not None:
+        notes += unclear(data.metadata[age])
     categories = [name for name in (named(data.metadata.columns, SEX), batch) if name is not None]
     features = Features(data, categories=categories, progress=progress)
     study = Study(data, features, targets, groups, seed)
