@@ -8,6 +8,7 @@ from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, Str
 from hopfield.repertoire.targets import Target
 
 Rows = NDArray[np.int64]
+FEWEST = 4  # repertoires, from which anything is learned
 
 
 def folds(

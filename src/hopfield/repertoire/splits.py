@@ -8,9 +8,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from hopfield.errors import ArgumentError
-from hopfield.repertoire.baselines.baseline import FEWEST
 from hopfield.repertoire.columns import said
-from hopfield.repertoire.folds import folds
+from hopfield.repertoire.folds import FEWEST, folds
 from hopfield.repertoire.screen import Rows
 from hopfield.repertoire.targets import Target
 

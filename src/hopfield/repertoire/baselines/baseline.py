@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 
 from hopfield.errors import ArgumentError
 from hopfield.repertoire.features import Features
-from hopfield.repertoire.folds import folds
+from hopfield.repertoire.folds import FEWEST, folds
 from hopfield.repertoire.targets import KINDS, Target
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 Groups = NDArray[np.int64] | None
 Fitted = Callable[[Features, Rows], list[Array]]  # predictions of some rows, for each setting
-FEWEST = 4  # repertoires, from which anything is learned
 LEAST = 1e-6  # a probability counts as at least this in a logarithm
 
 
