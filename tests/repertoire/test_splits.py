@@ -82,3 +82,9 @@ def test_why_nothing_can_be_learned():
     assert split.poor([binary([0, 1, 0, 1, 1])]) == ""
     assert "1 distinct" in split.poor([binary([0, 1, 0, 1, 1]), binary([1, 1, 1, 1, 0])])
     assert "3 have a label" in split.poor([binary([0, 1, 0, np.nan, 1])])
+
+
+def test_classes_of_the_test_rows_alone():
+    split = of_column(pl.Series("set", ["train"] * 2 + ["test"] * 2), None)
+    amount = Target("amount", "regression", np.arange(4.0), ())
+    assert split.unseen([binary([0, 1, 0, 1]), binary([1, 1, 0, np.nan]), amount]) == ["label 'no'"]

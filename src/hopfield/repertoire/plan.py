@@ -202,12 +202,20 @@ def _batches(
 ) -> tuple[list[Split], list[str]]:
     """The batches that can be left out, and what is to be known of those that cannot."""
     found = of_batches(column, groups)
-    poor = [why for one in found if (why := one.poor(targets))]
     if len(found) < 2:
         return [], [f"No batch is left out: column {column.name!r} has {len(found)}."]
-    return [one for one in found if not one.poor(targets)], [
-        f"Not left out, as nothing could be learned then: {why}." for why in poor
-    ]
+    kept, notes = [], []
+    for one in found:
+        if unseen := one.unseen(targets):
+            notes.append(
+                f"The split {one.name!r} is not made: no training repertoire would have "
+                f"{', '.join(unseen)}, so that batch and label cannot be told apart there."
+            )
+        elif why := one.poor(targets):
+            notes.append(f"Not left out, as nothing could be learned then: {why}.")
+        else:
+            kept.append(one)
+    return kept, notes
 
 
 def _digest(frame: pl.DataFrame) -> str:

@@ -43,6 +43,16 @@ class Split:
                 )
         return ""
 
+    def unseen(self, targets: Sequence[Target]) -> list[str]:
+        """Classes of the test rows that no training row has, such as `diagnosis 'positive'`."""
+        return [
+            f"{target.name} {name!r}"
+            for target in targets
+            for place, name in enumerate(target.classes)
+            if (target.values[self.test] == place).any()
+            and not (target.values[self.train] == place).any()
+        ]
+
 
 def fold_numbers(
     targets: Sequence[Target], rows: Rows, groups: Numbers | None, k: int, seed: int
