@@ -187,14 +187,14 @@ def test_a_tensor_too_few_or_too_many_is_an_error(folder):
     fewer = {name: tensor for name, tensor in tensors.items() if name != "head.bias"}
     for content in (fewer, tensors | {"more": torch.zeros(1)}, {}):
         exchange(folder, content)
-        with pytest.raises(FileError, match="state_dict"):
+        with pytest.raises(FileError, match=r"state_dict|KeyError"):
             RepertoireClassifier.load(folder)
 
 
 @pytest.mark.parametrize(("size", "number"), [("outputs", 10**6), ("kernels", 10**9)])
 def test_sizes_are_compared_before_memory_is_taken(folder, size, number):
     change(folder, lambda described: described["architecture"].update({size: number}))
-    with pytest.raises(FileError, match="size mismatch") as caught:
+    with pytest.raises(FileError, match="has shape") as caught:
         RepertoireClassifier.load(folder)
     assert "\n" not in str(caught.value)
 

@@ -110,6 +110,7 @@ def test_a_part_keeps_everything_together(folder, rows):
     assert part.metadata["age"].to_list() == [41, 33]
     assert whole.subset([True, False, True]).ids == ("r3", "r2")
     assert len(whole.subset([])) == 0
+    assert whole[1:].ids == whole.subset([1, 2]).ids
 
 
 BAD = {

@@ -69,7 +69,16 @@ def test_what_is_odd_is_noted(fitted, planted, tmp_path):
         [Repertoire.from_frame("TRB", frame.with_columns(v_call=pl.lit("TRBV99-1")))]
     )
     (note,) = predict(fitted, strange)["notes"]
-    assert note == "100% of the receptors have V genes unknown to the model"
+    assert note.endswith("100% of the receptors have V genes unknown to the model")
+
+
+@pytest.mark.parametrize(("rows", "noted"), [(1, True), (99, True), (100, False), (200, False)])
+def test_a_repertoire_of_another_depth_is_noted(fitted, planted, rows, noted):
+    assert fitted.depths_ == (200, 200)
+    some = Repertoire.from_frame("TRB", planted.repertoires[0].frame().head(rows))
+    (note,) = predict(fitted, RepertoireDataset.from_repertoires([some]))["notes"]
+    wanted = f"{rows} receptors, where the model learned from 200 to 200 each"
+    assert note == (wanted if noted else None)
 
 
 def test_several_targets_have_columns_of_their_own(fitted, planted):
@@ -79,7 +88,7 @@ def test_several_targets_have_columns_of_their_own(fitted, planted):
     network = RepertoireNetwork(Architecture((), (), outputs=4, kernels=2, heads=1))
     torch.nn.init.normal_(network.head.weight)
     several = Task("kind", "multiclass", ("a", "b", "c"), (1.0, 1.0, 1.0))
-    classifier.network_, classifier.locus_ = network, "TRB"
+    classifier.network_, classifier.locus_, classifier.depths_ = network, "TRB", (200, 200)
     classifier.tasks_ = Tasks((several, Task("age", "regression", mean=50, spread=10)))
     found = predict(classifier, RepertoireDataset.from_repertoires(planted.repertoires[:2]))
     names = ["predicted: kind", "kind: a", "kind: b", "kind: c", "predicted: age"]

@@ -19,7 +19,7 @@ from hopfield.repertoire.baselines import (
     PublicClones,
 )
 from hopfield.repertoire.classifier import RepertoireClassifier
-from hopfield.repertoire.contenders import POOLING, Pooling
+from hopfield.repertoire.contenders import POOLING, Pooling, candidates_of
 from hopfield.repertoire.dataset import RepertoireDataset
 from hopfield.repertoire.plan import plan, shuffled
 from hopfield.repertoire.run import train
@@ -97,6 +97,16 @@ def test_all_is_told_by_models_that_did_not_see_it(data, few, tmp_path, monkeypa
     assert set(report.chosen) == {"fold 1", "fold 2", "final model"}
 
 
+@pytest.mark.parametrize(("most", "fewer"), [(32, 8), (4, 1), (1, 1)])
+def test_candidates_are_fewer_k_mers_or_a_higher_rate_than_what_was_typed(most, fewer):
+    classifier = RepertoireClassifier(most_kmers=most, learning_rate=1e-4)
+    assert candidates_of(classifier) == (
+        {},
+        {"most_kmers": fewer},
+        {"learning_rate": pytest.approx(3e-4)},
+    )
+
+
 def test_labels_of_the_test_repertoires_change_no_prediction(data, tmp_path, monkeypatch):
     for model in (KmerRegression, MinMaxSVM, PublicClones, Confounders):
         monkeypatch.setattr(model, "grid", model.grid[:2])
@@ -138,10 +148,10 @@ def test_what_was_stopped_goes_on(data, few, tmp_path, monkeypatch):
     again = small(data, tmp_path / "stopped")
     assert len(fits) == made
     assert again.validations[0].findings() == resumed.validations[0].findings()
-    with pytest.raises(ArgumentError, match="another seed"):
+    with pytest.raises(ArgumentError, match="seed: 0, now 1"):
         small(data, tmp_path / "stopped", seed=1)
     older = replace(data, metadata=data.metadata.with_columns(age=pl.col("age") + 1))
-    with pytest.raises(ArgumentError, match="another metadata"):
+    with pytest.raises(ArgumentError, match=r"settings \(metadata"):
         small(older, tmp_path / "stopped")
 
 
@@ -199,7 +209,7 @@ def test_files_name_nobody_if_redacted_escape_what_metadata_says_and_tell_of_shu
     assert "&lt;script&gt;" in page
     assert "LABELS ARE SHUFFLED" in page
     assert "LABELS ARE SHUFFLED" in str(report)
-    with pytest.raises(ArgumentError, match="another redact"):
+    with pytest.raises(ArgumentError, match="redact: true, now false"):
         small(evil, tmp_path / "run", shuffle_labels=3)
 
 

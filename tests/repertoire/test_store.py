@@ -29,8 +29,13 @@ def test_what_fails_leaves_nothing(tmp_path):
 def test_another_run_in_the_same_folder_is_an_error(tmp_path):
     Store(tmp_path / "run", {"seed": 0, "classes": ("a", "b")})
     Store(tmp_path / "run", {"seed": 0, "classes": ("a", "b")})
-    with pytest.raises(ArgumentError, match="holds a run with another seed; choose another folder"):
+    with pytest.raises(
+        ArgumentError, match=r"a run with other settings \(seed: 0, now 1\); choose"
+    ):
         Store(tmp_path / "run", {"seed": 1, "classes": ("a", "b")})
+    Store(tmp_path / "nested", {"model": {"seed": 0, "names": ["long"] * 20}})
+    with pytest.raises(ArgumentError, match=r"\(model\.seed: 0, now 1; model\.names\)"):
+        Store(tmp_path / "nested", {"model": {"seed": 1, "names": []}})
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "mine.txt").write_text("dear")
     with pytest.raises(ArgumentError, match="holds no run"):

@@ -50,6 +50,7 @@ def save(classifier: RepertoireClassifier, folder: Path) -> Path:
         "tensors": hashlib.sha256(tensors).hexdigest(),
         "settings": classifier.get_params() | {"device": "auto"},
         "data": classifier.digest_,
+        "depths": classifier.depths_,
         "screens": [
             {
                 "k-mers": [kmers.name(feature) for feature in one.features],
@@ -97,18 +98,23 @@ def load(folder: Path, device: str = "auto") -> RepertoireClassifier:
             for one in described["screens"]
         ]
         classifier = RepertoireClassifier(**described["settings"])
-        with torch.device("meta"):  # sizes that were changed by hand take no memory
-            network = RepertoireNetwork(Architecture(**_tuples(described["architecture"])))
+        architecture = Architecture(**_tuples(described["architecture"]))
         parameters = safetensors.torch.load(tensors)
         if strange := [name for name, one in parameters.items() if not _sound(one)]:
             raise ValueError(f"{strange[0]} is no tensor of finite float32 numbers")
-        network.load_state_dict(parameters, assign=True)
-        classifier._training()
+        for name, shape in architecture.sizes.items():  # before memory is taken for them
+            if parameters[name].shape != shape:
+                raise ValueError(f"{name} has shape {tuple(parameters[name].shape)}, not {shape}")
+        network = RepertoireNetwork(architecture)
+        network.load_state_dict(parameters)
+        classifier.training()
         classifier.tasks_ = Tasks(tuple(Task(**_tuples(task)) for task in described["tasks"]))
         if classifier.tasks_.outputs != network.architecture.outputs:
             raise ValueError("the tasks are not those of the architecture")
         classifier.locus_ = {locus: locus for locus in LOCI}[described["locus"]]
         classifier.digest_ = described["data"]
+        fewest, most = map(int, described["depths"])
+        classifier.depths_ = fewest, most
         classifier.screens_ = tuple(screens)
         classifier.clones_ = tuple(
             tuple((junction, v, j) for junction, v, j in found) for found in described["clones"]

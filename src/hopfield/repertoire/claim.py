@@ -1,11 +1,14 @@
 """`claim`: a folder holds what was made with the same settings, and nothing else."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from hopfield.errors import ArgumentError, FileError
 from hopfield.repertoire.reading.whole import written_whole
+
+SHOWN = 40  # characters of a setting that messages show
 
 
 def claim(folder: Path, name: str, settings: dict[str, Any], what: str) -> None:
@@ -25,10 +28,10 @@ def claim(folder: Path, name: str, settings: dict[str, Any], what: str) -> None:
     settings = json.loads(json.dumps(settings))  # as it will be read
     if record.exists():
         known = _read(record)
-        if other := [name for name in settings if known.get(name) != settings[name]]:
+        if other := [*_other(known, settings)]:
             raise ArgumentError(
-                f"{folder} holds a {what} with another {', '.join(other)}; choose another folder, "
-                f"or remove it"
+                f"{folder} holds a {what} with other settings ({'; '.join(other)}); choose another "
+                f"folder, or remove it"
             )
         return
     if folder.exists() and any(folder.iterdir()):
@@ -36,6 +39,18 @@ def claim(folder: Path, name: str, settings: dict[str, Any], what: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with written_whole(record) as part:
         part.write_text(json.dumps(settings, indent=1) + "\n")
+
+
+def _other(known: dict[str, Any], settings: dict[str, Any], within: str = "") -> Iterator[str]:
+    """What differs: `seed: 0, now 1`, of settings in settings `classifier.seed: 0, now 1`."""
+    for name, value in settings.items():
+        before, path = known.get(name), within + name
+        if isinstance(value, dict) and isinstance(before, dict):
+            yield from _other(before, value, f"{path}.")
+        elif before != value:
+            texts = json.dumps(before), json.dumps(value)
+            short = max(map(len, texts)) <= SHOWN
+            yield f"{path}: {texts[0]}, now {texts[1]}" if short else path
 
 
 def _read(record: Path) -> dict[str, Any]:

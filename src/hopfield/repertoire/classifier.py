@@ -1,7 +1,7 @@
 """`RepertoireClassifier`: Hopfield pooling over receptors, with scikit-learn's methods."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -69,6 +69,7 @@ class RepertoireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         clones_: for each target the public clones that go with it beyond chance: junction, V and J.
         seeds_: what the first kernels began with; none from a random start.
         locus_: of the receptors.
+        depths_: the fewest and the most receptors of a repertoire that was learned from.
         digest_: of the `RepertoireDataset` that was learned from, if it was one.
         classes_: of the first target, in the order of the columns of `predict_proba`; numbers where
             labels were given as numbers.
@@ -140,7 +141,7 @@ class RepertoireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             ArgumentError: an argument makes no sense, or the labels are all alike.
         """
         wanted = _targets(targets, len(repertoires))
-        settings = self._training()
+        settings = self.training()
         locus = _one_locus(repertoires)
         learning, validating = self._split(wanted, groups)
         tasks = Tasks(tuple(Task.of(target, learning, self.balanced) for target in wanted))
@@ -176,10 +177,12 @@ class RepertoireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         self.screens_, self.clones_ = screens, public
         self.seeds_: Seeds = start or Seeds((), ())
         self.classes_: NDArray[Any] = _as_given(targets, wanted[0])
+        depths = [len(repertoires[i]) for i in learning]
+        self.depths_: tuple[int, int] = (min(depths), max(depths))
         self.digest_: str | None = getattr(repertoires, "digest", None)
         return self
 
-    def check_known(self, repertoires: Iterable[Repertoire]) -> None:
+    def check_known(self, repertoires: Sequence[Repertoire]) -> None:
         """The classifier was fit, and these are of its locus, and none is empty."""
         self._fitted()
         if (locus := _one_locus(repertoires)) != self.locus_:
@@ -280,8 +283,13 @@ class RepertoireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             raise ArgumentError("the classifier was not fit; call fit, or load a model")
         return self.tasks_
 
-    def _training(self) -> Training:
-        """The arguments that say how to train, checked."""
+    def training(self) -> Training:
+        """The arguments that say how to train.
+
+        Raises:
+            ArgumentError: one makes no sense, or there is no such device.
+        """
+        best_device(self.device)
         if not (_check.real(self.validation) is not None and 0 <= self.validation <= 0.5):
             raise ArgumentError(
                 f"validation is {self.validation!r}; a share of 0 to 0.5 is expected"
@@ -373,7 +381,7 @@ def rates_of(repertoires: Sequence[Repertoire], progress: bool = False) -> csr_a
     return root_rates(counts, np.array([len(repertoire) for repertoire in repertoires]))
 
 
-def _one_locus(repertoires: Iterable[Repertoire]) -> str:
+def _one_locus(repertoires: Sequence[Repertoire]) -> str:
     loci = {repertoire.locus for repertoire in repertoires}
     if len(loci) != 1:
         raise ArgumentError(

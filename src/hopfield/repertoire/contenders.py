@@ -1,5 +1,6 @@
 """What is compared on the same splits: our pooling, seeded and not, and every baseline."""
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,6 @@ from hopfield.repertoire.targets import Target
 Told = dict[tuple[str, str], Arrays]  # by the names of split and contender
 POOLING, RANDOM = "Hopfield pooling", "pooling, random start"
 INNER_FEWEST = 8  # repertoires to learn from in inner folds: some of them tell when to stop
-CANDIDATES: tuple[Mapping[str, Any], ...] = ({}, {"most_kmers": 8}, {"learning_rate": 1e-2})
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +78,7 @@ class Pooling:
     name: str
     classifier: RepertoireClassifier
     store: Store
-    candidates: Sequence[Mapping[str, Any]] = CANDIDATES
+    candidates: Sequence[Mapping[str, Any]] = ({},)
     inner_folds: int = 0
     progress: bool = False
 
@@ -139,6 +139,15 @@ class Pooling:
         values = torch.from_numpy(np.stack([one.values[fold.test] for one in study.targets], 1))
         total = fitted.tasks_.losses(outputs, values).sum() / (~values.isnan()).sum()
         return {"loss": total.numpy()}
+
+
+def candidates_of(classifier: RepertoireClassifier) -> tuple[Mapping[str, Any], ...]:
+    """What inner folds choose among: its settings, fewer k-mers, or a higher learning rate."""
+    return (
+        {},
+        {"most_kmers": math.ceil(classifier.most_kmers / 4)},
+        {"learning_rate": 3 * classifier.learning_rate},
+    )
 
 
 def of_fit(fitted: RepertoireClassifier, candidate: int) -> Arrays:

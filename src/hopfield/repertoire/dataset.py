@@ -2,12 +2,13 @@
 
 import hashlib
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Unpack, overload
 
+import numpy as np
 import polars as pl
 from polars.selectors import by_name, numeric
 
@@ -26,10 +27,10 @@ SHOWN = 3  # problems in a message
 
 
 @dataclass(frozen=True, eq=False)
-class RepertoireDataset:
+class RepertoireDataset(Sequence[Repertoire]):
     """The repertoires of a cohort at one locus, and what is known of them.
 
-    `data[i]` is a `Repertoire`; iteration goes through all of them.
+    `data[i]` is a `Repertoire`, a slice such as `data[:10]` a `RepertoireDataset`.
 
     Attributes:
         locus: one of `LOCI`.
@@ -203,11 +204,16 @@ class RepertoireDataset:
     def __len__(self) -> int:
         return len(self.repertoires)
 
-    def __getitem__(self, place: int) -> Repertoire:
-        return self.repertoires[place]
+    @overload
+    def __getitem__(self, place: int) -> Repertoire: ...
 
-    def __iter__(self) -> Iterator[Repertoire]:
-        return iter(self.repertoires)
+    @overload
+    def __getitem__(self, place: slice) -> "RepertoireDataset": ...
+
+    def __getitem__(self, place: int | slice) -> "Repertoire | RepertoireDataset":
+        if isinstance(place, slice):
+            return self.subset(np.arange(len(self))[place])
+        return self.repertoires[place]
 
     @property
     def ids(self) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """`explain`: the receptors and motifs that a classifier's answer rests on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,19 +12,16 @@ from torch import Tensor
 from tqdm import tqdm
 
 from hopfield import _check
-from hopfield.errors import ArgumentError
+from hopfield._text import printable
 from hopfield.phases import PhaseLabel, count_holding, phase
 from hopfield.repertoire.attribution import Attribution, attribute, blocks
 from hopfield.repertoire.classifier import RepertoireClassifier
-from hopfield.repertoire.dataset import RepertoireDataset
+from hopfield.repertoire.ledger import RECEPTOR, Ledger, highest
 from hopfield.repertoire.model import RepertoireNetwork
 from hopfield.repertoire.motifs import Motif, Windows, residue_counts
+from hopfield.repertoire.question import Question
 from hopfield.repertoire.repertoire import ALPHABET, Repertoire
-from hopfield.repertoire.tasks import Tasks
 
-RECEPTOR = ("junction_aa", "v_call", "j_call")
-PENDING = 2_000_000  # receptors whose scores wait to be summed
-KEPT = 1_000_000  # distinct receptors that are remembered, the best ones
 CORE = 0.9  # of all that speaks for the output: the receptors that hold it are told and show motifs
 ANONYMOUS = 5  # receptors that a motif must rest on to be shown where sequences are not
 TELLING = 6  # clear residues of a motif, beyond which it would be a sequence
@@ -65,7 +62,7 @@ class Explanation:
 
     def __str__(self) -> str:
         motifs = [f"motif {one.consensus or '(unclear)'}: {one.share:.0%}" for one in self.motifs]
-        return "\n".join([*self.findings(), *motifs])
+        return "\n".join(map(printable, [*self.findings(), *motifs]))
 
     def findings(self) -> list[str]:
         """On how many receptors the answers rest, in words."""
@@ -110,7 +107,7 @@ class Explanation:
 
 def explain(
     classifier: RepertoireClassifier,
-    repertoires: Sequence[Repertoire] | RepertoireDataset,
+    repertoires: Sequence[Repertoire],
     *,
     task: int = 0,
     output: str | None = None,
@@ -148,7 +145,7 @@ def explain(
         found = attribute(network, repertoire, asked.weights.to(network.mean))
         weight = asked.weight(found)
         ledger.add(repertoire, found.scores * weight)
-        core = repertoire.take(_holding(found.scores, CORE))
+        core = repertoire.take(highest(found.scores, _core(found.scores)))
         own = Windows.of(network, found.path.tables, core, weight * found.path.parts(core))
         windows = own if windows is None else windows + own
         background += residue_counts(repertoire)
@@ -170,94 +167,6 @@ def explain(
     )
 
 
-@dataclass(frozen=True)
-class Question:
-    """What is explained: a class or a quantity.
-
-    Attributes:
-        tasks: all that the network tells.
-        place: of the task among them.
-        output: the class, or the name of the quantity.
-        weights: `(outputs,)`, of what the network says.
-    """
-
-    tasks: Tasks
-    place: int
-    output: str
-    weights: Tensor
-
-    @classmethod
-    def of(cls, tasks: Tasks, place: int, output: str | None) -> "Question":
-        """The logit of a class (of several, above the mean of all), or a quantity."""
-        if place not in range(len(tasks.tasks)):
-            names = ", ".join(repr(task.name) for task in tasks.tasks)
-            raise ArgumentError(f"task is {place!r}; a number below {len(tasks.tasks)}: {names}")
-        task = tasks.tasks[place]
-        if output is None and task.kind == "regression":
-            output = task.name
-        elif output is None and task.kind == "binary":
-            output = task.classes[1]
-        _check.choice("output", output, task.classes or (task.name,))
-        assert output is not None
-        own = torch.ones(1)
-        if task.kind == "multiclass":
-            own = torch.tensor([float(name == output) for name in task.classes])
-            own -= own.mean()
-        elif task.kind == "binary" and output == task.classes[0]:
-            own = -own
-        weights = [torch.zeros(one.outputs) for one in tasks.tasks]
-        weights[place] = own
-        return cls(tasks, place, output, torch.cat(weights))
-
-    def weight(self, found: Attribution) -> float:
-        """Of the scores in a repertoire: the probability of the class; the unit of a quantity."""
-        task = self.tasks.tasks[self.place]
-        if task.kind == "regression":
-            return task.spread
-        told = task.predictions(self.tasks.split(found.outputs[None])[self.place])
-        return float(told[0, task.classes.index(self.output)])
-
-    def said(self, found: Attribution) -> dict[str, float]:
-        """What the network says of a repertoire and its reference, in the unit of a quantity."""
-        task = self.tasks.tasks[self.place]
-        return {
-            "output": found.output * task.spread + task.mean,
-            "reference": found.reference * task.spread + task.mean,
-            "gap": found.gap * task.spread,
-        }
-
-
-@dataclass
-class Ledger:
-    """The scores of distinct receptors, summed over repertoires in bounded memory.
-
-    Attributes:
-        top: receptors with the best positive scores that are taken from each repertoire.
-        pending: scores that are not summed yet.
-    """
-
-    top: int
-    pending: list[pl.DataFrame] = field(default_factory=list)
-
-    def add(self, repertoire: Repertoire, scores: Float[Tensor, " N"]) -> None:
-        """Take the best receptors of a repertoire."""
-        kept = _best(scores, min(self.top, int((scores > 0).sum())))
-        frame = repertoire.take(kept).frame().select(RECEPTOR)
-        self.pending.append(frame.with_columns(score=pl.Series(scores[kept].double().numpy())))
-        if sum(map(len, self.pending)) > PENDING:
-            self.pending = [self.summed().head(max(KEPT, self.top))]
-
-    def summed(self) -> pl.DataFrame:
-        """Each receptor once, the best first."""
-        together = pl.concat(self.pending).group_by(RECEPTOR).agg(pl.col("score").sum())
-        return together.sort("score", *RECEPTOR, descending=[True, False, False, False])
-
-    def ranked(self) -> pl.DataFrame:
-        """The best receptors, with their rank from 1 on."""
-        best = self.summed().head(self.top)
-        return best.with_columns(rank=pl.int_range(1, pl.len() + 1))
-
-
 def _rests_on(
     network: RepertoireNetwork, repertoire: Repertoire, found: Attribution
 ) -> dict[str, Any]:
@@ -269,7 +178,7 @@ def _rests_on(
         rests = phase(network.states()[[state]], stored, beta=1.0, bias=bias[None])
     return {
         "receptors": len(repertoire),
-        "receptors_90": int(count_holding(found.scores.clamp(min=0), 0.9)),
+        "receptors_90": _core(found.scores),
         "state": state,
         "state_adds": float(found.states[state]),
         "state_90": int(rests.k90),
@@ -281,8 +190,7 @@ def _associations(
     network: RepertoireNetwork, repertoire: Repertoire, found: Attribution, name: str
 ) -> pl.DataFrame:
     """The receptors that an answer rests on, the best first."""
-    number = min(int(count_holding(found.scores.clamp(min=0), CORE)), EACH)
-    best = _best(found.scores, number)
+    best = highest(found.scores, min(_core(found.scores), EACH))
     weights = network.log_weights(repertoire, found.path.tables)[found.most_telling].exp()
     frame = repertoire.take(best).frame().select(pl.lit(name).alias("repertoire_id"), *RECEPTOR)
     return frame.with_columns(
@@ -291,13 +199,6 @@ def _associations(
     ).sort("score", descending=True, maintain_order=True)
 
 
-def _holding(scores: Float[Tensor, " N"], share: float) -> Tensor:
-    """The fewest receptors that hold a share of all that speaks for the output."""
-    return _best(scores, int(count_holding(scores.clamp(min=0), share)))
-
-
-def _best(scores: Float[Tensor, " N"], number: int) -> Tensor:
-    """That many receptors with the highest scores, as a mask `(N,)`."""
-    kept = torch.zeros(len(scores), dtype=torch.bool)
-    kept[scores.topk(number).indices] = True
-    return kept
+def _core(scores: Float[Tensor, " N"]) -> int:
+    """The fewest receptors that hold the core of all that speaks for the output."""
+    return int(count_holding(scores.clamp(min=0), CORE))

@@ -56,6 +56,16 @@ class Architecture:
         """Of a stored pattern."""
         return self.kernels + self.v_size + self.j_size
 
+    @property
+    def sizes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of the parameters of a network from which those of all others follow."""
+        return {
+            "junctions.bias": (self.kernels,),
+            "v.weight": (len(self.v_genes) + 1, self.v_size),
+            "j.weight": (len(self.j_genes) + 1, self.j_size),
+            "head.weight": (self.outputs, self.states * (self.width + 1)),
+        }
+
 
 class RepertoireNetwork(nn.Module):
     """Hopfield pooling over all receptors of a repertoire.

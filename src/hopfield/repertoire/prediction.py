@@ -15,6 +15,7 @@ from hopfield.repertoire.gather import counted
 from hopfield.repertoire.reading import Reading
 from hopfield.repertoire.repertoire import Repertoire
 
+FAR = 2.0  # times, by which a repertoire is deeper or less deep than those learned from
 NOTABLE = 0.1  # share of receptors with genes that the model does not know, from which it is noted
 
 
@@ -51,7 +52,7 @@ def predict(
     if not isinstance(data, RepertoireDataset):
         data = read_for(classifier, data, progress=progress, **how)
     tasks = classifier.tasks_
-    outputs = torch.from_numpy(classifier.outputs(data.repertoires, progress=progress))
+    outputs = torch.from_numpy(classifier.outputs(data, progress=progress))
     columns: dict[str, Any] = {"repertoire_id": data.ids}
     for task, part in zip(tasks.tasks, tasks.split(outputs), strict=True):
         found = task.predictions(part)
@@ -107,6 +108,9 @@ def _notes(
         if reading.dropped:
             yield f"dropped: {counted(reading.dropped)}"
         yield from reading.notes
+    fewest, most = classifier.depths_
+    if not fewest / FAR <= len(repertoire) <= most * FAR:
+        yield f"{len(repertoire)} receptors, where the model learned from {fewest} to {most} each"
     for kind in ("v", "j"):
         known = getattr(classifier.network_.architecture, f"{kind}_genes")
         unknown = torch.tensor([name not in known for name in getattr(repertoire, f"{kind}_genes")])

@@ -12,7 +12,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.add_argument("task", choices=["cmv"], help="cmv: Emerson et al. 2017")
     parser.add_argument("--data", type=Path, required=True, help="its files, or metadata")
-    parser.add_argument("--out", type=Path, required=True, help="folder; what was stopped goes on")
+    parser.add_argument(
+        "--out", type=Path, default=Path("cmv"), help="folder; what was stopped goes on (cmv)"
+    )
     parser.add_argument("--cache", type=Path, help="folder that keeps what was read for next time")
     add_run_options(parser)
 

@@ -39,6 +39,8 @@ def run(options: argparse.Namespace) -> None:
     from hopfield.repertoire.dataset import RepertoireDataset
     from hopfield.repertoire.run import train
 
+    chosen = run_options(options)
+    chosen["classifier"].training()  # before files are read
     data = RepertoireDataset.from_metadata(
         options.metadata, strict=options.strict, **cohort_options(options)
     )
@@ -53,7 +55,7 @@ def run(options: argparse.Namespace) -> None:
         subject=None if options.no_subject else options.subject_column,
         batch=None if options.no_batch else options.batch_column,
         shuffle_labels=options.shuffle_labels,
-        **run_options(options),
+        **chosen,
     )
     print_first(report)
 
