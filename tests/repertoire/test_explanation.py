@@ -11,11 +11,12 @@ import torch
 
 from hopfield.errors import ArgumentError
 from hopfield.plot.logos import COLOUR, KINDS, logo
-from hopfield.repertoire import explanation
+from hopfield.repertoire import explanation, ledger
 from hopfield.repertoire.attribution import attribute
 from hopfield.repertoire.classifier import RepertoireClassifier
 from hopfield.repertoire.dataset import RepertoireDataset
-from hopfield.repertoire.explanation import RECEPTOR, Ledger, explain
+from hopfield.repertoire.explanation import explain
+from hopfield.repertoire.ledger import RECEPTOR
 from hopfield.repertoire.model import Architecture, RepertoireNetwork
 from hopfield.repertoire.motifs import Motif
 from hopfield.repertoire.repertoire import ALPHABET
@@ -116,15 +117,9 @@ def test_scores_are_summed_over_repertoires(fitted, data):
 
 def test_scores_that_are_summed_early_are_the_same(fitted, few, monkeypatch):
     late = explain(fitted, few).sequences
-    monkeypatch.setattr(explanation, "PENDING", 500)
+    monkeypatch.setattr(ledger, "PENDING", 500)
     early = explain(fitted, few).sequences
     np.testing.assert_allclose(early["score"], late["score"])
-    monkeypatch.setattr(explanation, "KEPT", 3)
-    ledger = Ledger(3)
-    for repertoire in few:
-        ledger.add(repertoire, torch.rand(len(repertoire)))
-        assert sum(map(len, ledger.pending)) <= 500
-    assert len(ledger.ranked()) == 3
 
 
 def test_the_other_class_has_the_other_sign(fitted, few):
@@ -132,6 +127,7 @@ def test_the_other_class_has_the_other_sign(fitted, few):
     np.testing.assert_allclose(other.repertoires["output"], -one.repertoires["output"])
     np.testing.assert_allclose(other.repertoires["weight"], 1 - one.repertoires["weight"])
     assert (one.output, other.output) == ("positive", "healthy")
+    assert r"speaks for \x1b[31mMS;" in str(replace(one, output="\x1b[31mMS"))
 
 
 def test_a_class_of_several_is_told_above_their_mean(data):
