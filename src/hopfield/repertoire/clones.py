@@ -50,9 +50,7 @@ def public_clones(repertoires: Iterable[Repertoire]) -> Clones:
     together = np.concatenate([*by_repertoire, np.empty(0, np.uint64)])
     together.sort()
     again = together[1:] == together[:-1]
-    again[1:] &= ~again[
-        :-1
-    ]  # the second of a run alone: np.unique would take several times as long
+    again[1:] &= ~again[:-1]  # the second of a run alone; np.unique takes several times as long
     public = together[1:][again]
     del together
     found = [_places(public, own) for own in by_repertoire]

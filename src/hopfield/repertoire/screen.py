@@ -13,6 +13,11 @@ from hopfield.repertoire.targets import Target
 
 CANDIDATES = 1000  # that are looked at together
 PER = 10_000  # receptors, for which a rate is given
+FEWEST = 4  # repertoires with a label: t of the first k-mer has two degrees of freedom then
+CHANCE = 0.05  # that any of all k-mers is found by chance
+CONSTANT = 1e-3  # spread of a column below which it is taken for constant
+REPEATED = 0.05  # share of its variance that is left of a column which repeats those chosen
+SPREAD, TINY = 1e-9, 1e-12  # lest anything is divided by 0
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
@@ -36,7 +41,7 @@ class Screen:
     @property
     def limit(self) -> float:
         """The t that chance hardly exceeds: p < 0.05 / FEATURES (Bonferroni)."""
-        return float(student.isf(0.05 / FEATURES / 2, max(self.rows - 2, 1)))
+        return float(student.isf(CHANCE / FEATURES / 2, max(self.rows - 2, 1)))
 
     def beyond_chance(self) -> "Screen":
         """The first ones, while chance would hardly find a better one; if there is none, two."""
@@ -73,40 +78,68 @@ def screen(rates: csr_array, target: Target, rows: Rows, most: int = 32) -> Scre
         ArgumentError: fewer than 4 of the rows have a label.
     """
     rows = rows[target.labelled[rows]]
-    if len(rows) < 4:
-        raise ArgumentError(f"{len(rows)} repertoires have a label; the screen needs at least 4")
-    n, wanted = len(rows), _columns(target, rows)
-    among = np.zeros((1, len(target)))
+    if len(rows) < FEWEST:
+        raise ArgumentError(
+            f"{len(rows)} repertoires have a label; the screen needs at least {FEWEST}"
+        )
+    wanted = _columns(target, rows)
+    candidates = _candidates(rates, wanted, rows)
+    some = rates[:, candidates][rows].toarray().astype(np.float64)
+    chosen, t = _selected(some, wanted, most)
+    return Screen(candidates[chosen], t, (some[:, chosen] ** 2).mean(0), len(rows))
+
+
+def _candidates(rates: csr_array, wanted: Floats, rows: Rows) -> Rows:
+    """The k-mers that correlate best with any of the wanted columns, best first.
+
+    Args:
+        rates: `(R, F)`.
+        wanted: `(n, outputs)`, see `_columns`.
+        rows: `(n,)`, of the repertoires.
+    """
+    among = np.zeros((1, rates.shape[0]))
     among[:, rows] = 1
-    mean = (among @ rates)[0] / n
+    mean = (among @ rates)[0] / len(rows)
     squares = (among @ csr_array((rates.data**2, rates.indices, rates.indptr), rates.shape))[0]
-    spread = np.sqrt(np.maximum(squares - n * mean**2, 0)) + 1e-9
-    columns = np.zeros((len(target), wanted.shape[1]))
+    spread = np.sqrt(np.maximum(squares - len(rows) * mean**2, 0)) + SPREAD
+    columns = np.zeros((rates.shape[0], wanted.shape[1]))
     columns[rows] = wanted
     correlation = np.abs((columns.T @ rates) / spread).max(0)
-    correlation[spread < 1e-3] = 0
+    correlation[spread < CONSTANT] = 0
     best = np.argsort(-correlation, kind="stable")[:CANDIDATES]
-    best = best[correlation[best] > 0]
-    some = rates[:, best][rows].toarray().astype(np.float64)
+    return best[correlation[best] > 0]
+
+
+def _selected(some: Floats, wanted: Floats, most: int) -> tuple[Rows, Floats]:
+    """Forward selection: the places of columns, and t of what each adds to those before it.
+
+    Args:
+        some: `(n, candidates)`.
+        wanted: `(n, outputs)`.
+        most: how many to choose.
+    """
+    n = len(some)
     left = some - some.mean(0)
     before = (left**2).sum(0)
     chosen, statistics = [], []
-    for step in range(min(most, n - 3, len(best))):
+    for step in range(min(most, n - FEWEST + 1, some.shape[1])):
         norm = (left**2).sum(0)
-        alone = norm > 0.05 * before  # the others repeat what is chosen already
-        size = np.linalg.norm(wanted, axis=0)
-        r = np.abs(left.T @ wanted) / (np.sqrt(np.maximum(norm, 1e-12))[:, None] * size + 1e-12)
-        r = np.where(alone, r.max(1), 0)
+        r = np.where(norm > REPEATED * before, _correlation(left, norm, wanted), 0)
         pick = int(r.argmax())
         if r[pick] <= 0:
             break
         chosen.append(pick)
-        statistics.append(r[pick] * np.sqrt((n - 2 - step) / max(1 - r[pick] ** 2, 1e-12)))
+        statistics.append(r[pick] * np.sqrt((n - 2 - step) / max(1 - r[pick] ** 2, TINY)))
         direction = left[:, pick] / np.sqrt(norm[pick])
         left -= np.outer(direction, direction @ left)
         wanted = wanted - np.outer(direction, direction @ wanted)
-    features = best[chosen]
-    return Screen(features, np.array(statistics), (some[:, chosen] ** 2).mean(0), n)
+    return np.array(chosen, np.int64), np.array(statistics)
+
+
+def _correlation(left: Floats, norm: Floats, wanted: Floats) -> Floats:
+    """Of centred columns with the one of the wanted that each goes with best, `(candidates,)`."""
+    lengths = np.sqrt(np.maximum(norm, TINY))[:, None] * np.linalg.norm(wanted, axis=0)
+    return (np.abs(left.T @ wanted) / (lengths + TINY)).max(1)
 
 
 def _columns(target: Target, rows: Rows) -> Floats:
@@ -117,4 +150,4 @@ def _columns(target: Target, rows: Rows) -> Floats:
     else:
         columns = values[:, None]
     columns = columns - columns.mean(0)
-    return columns / (np.linalg.norm(columns, axis=0) + 1e-12)
+    return columns / (np.linalg.norm(columns, axis=0) + TINY)
