@@ -17,15 +17,16 @@ from tqdm import tqdm
 from hopfield import _check
 from hopfield.errors import ArgumentError, FileError
 from hopfield.repertoire import distributed
+from hopfield.repertoire.head import fit_head
 from hopfield.repertoire.model import RepertoireNetwork
+from hopfield.repertoire.reading.whole import written_whole
 from hopfield.repertoire.repertoire import Repertoire
 from hopfield.repertoire.screen import Rows
 from hopfield.repertoire.seeding import Seeds, own_features, seed_states
-from hopfield.repertoire.tasks import Task, Tasks
+from hopfield.repertoire.tasks import Tasks
 
 STEEPEST = 1.0  # norm, to which gradients are cut
 HEAD_SLOWER = 0.1  # the head has a number for each thing pooled, which would move it at once
-PENALTIES = (0.01, 0.1, 1.0, 100.0)  # on the squared weights of the head, where it starts
 LEARNED = 0.01  # mean validation loss, below which there is nothing left to learn
 FLAT = 1e-3  # spread, below which what is pooled is not blown up
 
@@ -85,6 +86,30 @@ class History:
 
 
 @dataclass
+class Course:
+    """How training went so far, by epoch, and the parameters of the best one; see `History`."""
+
+    training: list[float]
+    validation: list[float]
+    best: int
+    kept: dict[str, Tensor]
+
+    def add(self, training: float, validation: float, network: RepertoireNetwork) -> None:
+        """An epoch that was done."""
+        before = min(self.validation)
+        self.training.append(training)
+        self.validation.append(validation)
+        if np.isnan(before) or validation < before:
+            self.best, self.kept = len(self.validation) - 1, _copy(network)
+
+    def ended(self, settings: Training) -> bool:
+        """Whether there is no more to learn, or no more time, or nothing helped for long."""
+        epoch = len(self.validation) - 1
+        waited = epoch - self.best >= settings.patience
+        return min(self.validation) < LEARNED or epoch >= settings.epochs or waited
+
+
+@dataclass
 class Cohort:
     """What is trained on.
 
@@ -127,42 +152,31 @@ def train(
         ArgumentError: the loss is not a number: the learning rate is too high.
         FileError: the checkpoint is damaged, or of other data or settings.
     """
-    of = _fingerprint(network, tasks, cohort, settings)
     rates = settings.learning_rate, settings.learning_rate * HEAD_SLOWER
     head = [*network.head.parameters()]
     body = [p for p in network.parameters() if p.requires_grad and all(p is not h for h in head)]
     parts = [{"params": part, "lr": rate} for part, rate in zip((body, head), rates, strict=True)]
     optimizer = torch.optim.Adam(parts)
-    state: dict[str, Any] = {"of": of, "epoch": 0, "best": 0, "training": [float("nan")]}
+    of = _fingerprint(network, tasks, cohort, settings)
     if checkpoint is not None and checkpoint.exists():
-        state = _stopped(checkpoint, of)
-        network.load_state_dict(state["network"])
-        optimizer.load_state_dict(state["optimizer"])
+        course = _resumed(checkpoint, of, network, optimizer)
     else:
         begin(network, tasks, cohort, seeds)
         distributed.from_first([*network.state_dict().values()])
-        state["validation"] = [evaluate(network, tasks, cohort)]
-        state["kept"] = _copy(network)
-    while not _finished(state, settings):
-        epoch = state["epoch"] = state["epoch"] + 1
+        course = Course([float("nan")], [evaluate(network, tasks, cohort)], 0, _copy(network))
+    while not course.ended(settings):
+        epoch = len(course.training)
         loss = _epoch(network, tasks, cohort, settings, optimizer, epoch, progress)
-        state["training"].append(loss)
-        before = min(state["validation"])
-        state["validation"].append(evaluate(network, tasks, cohort))
-        if np.isnan(before) or state["validation"][-1] < before:
-            state["best"], state["kept"] = epoch, _copy(network)
+        course.add(loss, evaluate(network, tasks, cohort), network)
         if checkpoint is not None and distributed.rank() == 0:
-            state |= {"network": _copy(network), "optimizer": optimizer.state_dict()}
-            checkpoint.parent.mkdir(parents=True, exist_ok=True)
-            beside = checkpoint.with_name(checkpoint.name + ".part")
-            torch.save(state, beside)
-            beside.replace(checkpoint)
-    network.load_state_dict(state["kept"])
+            _save(checkpoint, of, course, network, optimizer)
+    network.load_state_dict(course.kept)
     if checkpoint is not None and distributed.rank() == 0:
         checkpoint.unlink(missing_ok=True)
-    return History(tuple(state["training"]), tuple(state["validation"]), state["best"])
+    return History(tuple(course.training), tuple(course.validation), course.best)
 
 
+@torch.no_grad()
 def begin(
     network: RepertoireNetwork,
     tasks: Tasks,
@@ -179,7 +193,14 @@ def begin(
         places = own_features(network, seeds.states)
         validating = _pooled(network, cohort.repertoires, cohort.validation)
         known, unknown = ((one - network.mean) / network.scale for one in (pooled, validating))
-        _fit_head(network, tasks, cohort, known[:, places], unknown[:, places], places)
+        weight, bias = fit_head(
+            tasks,
+            (known[:, places], cohort.values[cohort.train]),
+            (unknown[:, places], cohort.values[cohort.validation]),
+        )
+        network.head.weight.zero_()
+        network.head.weight[:, places] = weight
+        network.head.bias.copy_(bias)
 
 
 def evaluate(network: RepertoireNetwork, tasks: Tasks, cohort: Cohort) -> float:
@@ -204,8 +225,24 @@ def _fingerprint(
     return hashlib.sha256(said.encode()).hexdigest()
 
 
-def _stopped(checkpoint: Path, of: str) -> dict[str, Any]:
-    """The state that a checkpoint keeps, if it is one of this training."""
+def _save(
+    checkpoint: Path,
+    of: str,
+    course: Course,
+    network: RepertoireNetwork,
+    optimizer: torch.optim.Optimizer,
+) -> None:
+    """Keep where training is; the file is whole or not there."""
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    state = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
+    with written_whole(checkpoint) as part:
+        torch.save({"of": of, "course": vars(course)} | state, part)
+
+
+def _resumed(
+    checkpoint: Path, of: str, network: RepertoireNetwork, optimizer: torch.optim.Optimizer
+) -> Course:
+    """Go on from a checkpoint, if it is one of this training."""
     try:
         state: Any = torch.load(checkpoint, weights_only=True)
     except (RuntimeError, EOFError, UnpicklingError) as error:
@@ -217,13 +254,9 @@ def _stopped(checkpoint: Path, of: str) -> dict[str, Any]:
             f"{checkpoint} is of training with other data or settings; go on with those, or remove "
             f"it to start anew"
         )
-    return state
-
-
-def _finished(state: dict[str, Any], settings: Training) -> bool:
-    waited = state["epoch"] - state["best"]
-    learned = min(state["validation"]) < LEARNED
-    return learned or state["epoch"] >= settings.epochs or waited >= settings.patience
+    network.load_state_dict(state["network"])
+    optimizer.load_state_dict(state["optimizer"])
+    return Course(**state["course"])
 
 
 def _epoch(
@@ -269,57 +302,6 @@ def _pooled(
     mine = [network.pool([repertoires[i]]) for i in distributed.own(rows)]
     own = torch.cat(mine) if mine else network.mean.new_zeros(0, len(network.mean))
     return distributed.gathered(own, len(rows))
-
-
-@torch.no_grad()
-def _fit_head(
-    network: RepertoireNetwork,
-    tasks: Tasks,
-    cohort: Cohort,
-    known: Float[Tensor, "train k"],
-    unknown: Float[Tensor, "validation k"],
-    places: Tensor,
-) -> None:
-    """Fit the head to some of what is pooled, at `places`; all else has no part yet.
-
-    Each target gets the penalty with which its validation rows are told best. The largest leaves
-    little but a constant, so that what only chance chose is not believed.
-    """
-    weights, biases = [], []
-    for number, task in enumerate(tasks.tasks):
-        train, validation = (
-            cohort.values[rows, number].to(known.device)
-            for rows in (cohort.train, cohort.validation)
-        )
-        fits = [_fit_linear(task, known, train, penalty) for penalty in PENALTIES]
-        told = (torch.nn.functional.linear(unknown, *fit) for fit in fits)
-        losses = torch.stack([task.losses(one, validation).sum() for one in told])
-        weight, bias = fits[int(losses.argmin())]  # the first where none validates
-        weights.append(weight)
-        biases.append(bias)
-    network.head.weight.zero_()
-    network.head.weight[:, places] = torch.cat(weights)
-    network.head.bias.copy_(torch.cat(biases))
-
-
-@torch.enable_grad()
-def _fit_linear(
-    task: Task, columns: Float[Tensor, "n k"], values: Float[Tensor, " n"], penalty: float
-) -> tuple[Tensor, Tensor]:
-    """Weight and bias that tell a target best, with a penalty on the squared weights."""
-    weight = columns.new_zeros(task.outputs, columns.shape[1], requires_grad=True)
-    bias = columns.new_zeros(task.outputs, requires_grad=True)
-    solver = torch.optim.LBFGS([weight, bias], max_iter=200, line_search_fn="strong_wolfe")
-
-    def closure() -> float:
-        solver.zero_grad()
-        outputs = torch.nn.functional.linear(columns, weight, bias)
-        loss = task.losses(outputs, values).mean() + penalty * weight.square().sum()
-        loss.backward()
-        return float(loss.detach())
-
-    solver.step(closure)
-    return weight.detach(), bias.detach()
 
 
 def _copy(network: RepertoireNetwork) -> dict[str, Tensor]:
