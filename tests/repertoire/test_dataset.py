@@ -324,9 +324,9 @@ def test_repertoires_that_do_not_belong_together(folder):
     other = Repertoire.from_frame("TRA", pl.DataFrame(columns))
     empty = Repertoire.from_frame("TRB", pl.DataFrame(columns).clear())
     wrong = {
-        "2 loci, 'TRA', 'TRB'": ([*read, other], None),
+        r"2 loci \(TRA, TRB\)": ([*read, other], None),
         "0 loci": ([], None),
-        "1 repertoires are empty, the first is 3": ([*read, empty], None),
+        "1 repertoires hold no receptor, the first is number 3": ([*read, empty], None),
         "metadata has 2 rows for 3 repertoires": (read, pl.DataFrame({"a": [1, 2]})),
         "ids that are missing or not unique": (read, pl.DataFrame({"repertoire_id": ["x"] * 3})),
     }

@@ -16,7 +16,8 @@ from safetensors import SafetensorError
 from hopfield._text import one_line
 from hopfield.errors import FileError
 from hopfield.repertoire import kmers
-from hopfield.repertoire.classifier import RepertoireClassifier, best_device
+from hopfield.repertoire.classifier import RepertoireClassifier
+from hopfield.repertoire.device import best_device
 from hopfield.repertoire.model import Architecture, RepertoireNetwork
 from hopfield.repertoire.repertoire import ALPHABET, LOCI
 from hopfield.repertoire.screen import Screen

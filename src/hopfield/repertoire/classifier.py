@@ -1,13 +1,11 @@
 """`RepertoireClassifier`: Hopfield pooling over receptors, with scikit-learn's methods."""
 
-import os
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
-import polars as pl
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
@@ -18,7 +16,9 @@ from hopfield import _check
 from hopfield.errors import ArgumentError
 from hopfield.repertoire import distributed, kmers
 from hopfield.repertoire.clones import Clones, Receptor, beyond_chance, public_clones, receptor
+from hopfield.repertoire.device import best_device
 from hopfield.repertoire.folds import folds, group_numbers
+from hopfield.repertoire.locus import one_locus
 from hopfield.repertoire.model import Architecture, RepertoireNetwork
 from hopfield.repertoire.repertoire import Repertoire
 from hopfield.repertoire.screen import Rows, Screen, root_rates, screen
@@ -26,8 +26,7 @@ from hopfield.repertoire.seeding import Seeds, seeds
 from hopfield.repertoire.targets import Target
 from hopfield.repertoire.tasks import Task, Tasks
 from hopfield.repertoire.training import Cohort, History, Training, train
-
-Wanted = ArrayLike | pl.Series | Target | Sequence[Target]
+from hopfield.repertoire.wanted import Wanted, as_targets, classes_as_given
 
 
 class RepertoireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -140,9 +139,9 @@ class RepertoireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         Raises:
             ArgumentError: an argument makes no sense, or the labels are all alike.
         """
-        wanted = _targets(targets, len(repertoires))
+        wanted = as_targets(targets, len(repertoires))
         settings = self.training()
-        locus = _one_locus(repertoires)
+        locus = one_locus(repertoires)
         learning, validating = self._split(wanted, groups)
         tasks = Tasks(tuple(Task.of(target, learning, self.balanced) for target in wanted))
         screens: tuple[Screen, ...] = ()
@@ -176,7 +175,7 @@ class RepertoireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         self.network_, self.tasks_, self.locus_ = network, tasks, locus
         self.screens_, self.clones_ = screens, public
         self.seeds_: Seeds = start or Seeds((), ())
-        self.classes_: NDArray[Any] = _as_given(targets, wanted[0])
+        self.classes_: NDArray[Any] = classes_as_given(targets, wanted[0])
         depths = [len(repertoires[i]) for i in learning]
         self.depths_: tuple[int, int] = (min(depths), max(depths))
         self.digest_: str | None = getattr(repertoires, "digest", None)
@@ -185,7 +184,7 @@ class RepertoireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     def check_known(self, repertoires: Sequence[Repertoire]) -> None:
         """The classifier was fit, and these are of its locus, and none is empty."""
         self._fitted()
-        if (locus := _one_locus(repertoires)) != self.locus_:
+        if (locus := one_locus(repertoires)) != self.locus_:
             raise ArgumentError(
                 f"the repertoires are of locus {locus}; the model knows {self.locus_}"
             )
@@ -244,7 +243,7 @@ class RepertoireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         """The accuracy, or R² of a quantity, over repertoires with a label of the first target."""
         task = self._fitted().tasks[0]
         classes = task.classes or None
-        target = _targets(targets, len(repertoires), task.kind, classes)[0]
+        target = as_targets(targets, len(repertoires), task.kind, classes)[0]
         known, told = target.labelled, self.predict(repertoires)
         told = told if told.ndim == 1 else told[:, 0]
         if task.kind == "regression":
@@ -349,75 +348,7 @@ class RepertoireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         return network.to(best_device(self.device))
 
 
-def _as_given(wanted: Wanted, target: Target) -> NDArray[Any]:
-    """The classes of a target as its labels were given: numbers stay numbers."""
-    names = np.array(target.classes)
-    if isinstance(wanted, Target) or (isinstance(wanted, Sequence) and target in wanted):
-        return names
-    given = np.asarray(wanted)
-    if not len(names) or given.dtype.kind not in "biuf":
-        return names
-    distinct = np.unique(given[~np.isnan(given)])
-    places = Target.of(target.name, pl.Series(distinct), classes=target.classes).values
-    return distinct[np.argsort(places)]
-
-
-def best_device(name: str) -> torch.device:
-    """A device by its name; "auto" is a GPU where there is one."""
-    if name != "auto":
-        kind = name.partition(":")[0]
-        if kind != "cpu" and not (kind == "cuda" and torch.cuda.is_available()):
-            there = "there is one" if torch.cuda.is_available() else "there is none here"
-            raise ArgumentError(f"device is {name!r}; auto, cpu or cuda ({there}) is expected")
-        return torch.device(name)
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))  # as torchrun numbers them
-
-
 def rates_of(repertoires: Sequence[Repertoire], progress: bool = False) -> csr_array:
     """Square roots of the rates of gapped k-mers; see `root_rates`."""
     counts = kmers.count(tqdm(repertoires, "k-mers", disable=not progress))
     return root_rates(counts, np.array([len(repertoire) for repertoire in repertoires]))
-
-
-def _one_locus(repertoires: Sequence[Repertoire]) -> str:
-    loci = {repertoire.locus for repertoire in repertoires}
-    if len(loci) != 1:
-        raise ArgumentError(
-            f"the repertoires are of {len(loci)} loci ({', '.join(sorted(loci))}); one is expected"
-        )
-    if empty := [i for i, repertoire in enumerate(repertoires) if not len(repertoire)]:
-        raise ArgumentError(
-            f"{len(empty)} repertoires hold no receptor, the first is number {empty[0]}; leave "
-            f"them out"
-        )
-    return loci.pop()
-
-
-def _targets(
-    wanted: Wanted,
-    count: int,
-    kind: str | None = None,
-    classes: Sequence[str] | None = None,
-) -> list[Target]:
-    """What was asked for as targets of `count` repertoires."""
-    if isinstance(wanted, Target):
-        found = [wanted]
-    elif isinstance(wanted, Sequence) and wanted and all(isinstance(w, Target) for w in wanted):
-        found = list(wanted)  # type: ignore[arg-type]
-    else:
-        given = wanted if isinstance(wanted, pl.Series) else np.asarray(wanted)
-        if given.shape != (count,):
-            raise ArgumentError(
-                f"the labels have shape {given.shape} for {count} repertoires; one for each is "
-                f"expected (several labels are several targets)"
-            )
-        labels = given if isinstance(given, pl.Series) else pl.Series(given.tolist())
-        found = [Target.of("label", labels, kind, classes=classes)]
-    for target in found:
-        if len(target) != count:
-            raise ArgumentError(
-                f"target {target.name!r} has {len(target)} labels for {count} repertoires"
-            )
-    return found

@@ -17,8 +17,8 @@ from hopfield.errors import ArgumentError, DataWarning, FileError
 from hopfield.repertoire.account import Row, account, amount, table
 from hopfield.repertoire.columns import typed
 from hopfield.repertoire.gather import GatherOptions, Outcome, Problem, copies, gather, usable
-from hopfield.repertoire.locus import at_locus, loci, only_locus
-from hopfield.repertoire.metadata import Metadata, listed, read_metadata
+from hopfield.repertoire.locus import at_locus, loci, one_locus, only_locus
+from hopfield.repertoire.metadata import Metadata, read_metadata
 from hopfield.repertoire.reading import Reading, from_anndata
 from hopfield.repertoire.repertoire import LOCI, Repertoire
 from hopfield.repertoire.targets import Rows, Target, places, target_in
@@ -132,13 +132,7 @@ class RepertoireDataset(Sequence[Repertoire]):
             ArgumentError: the loci differ, a repertoire is empty, or ids are not unique.
         """
         repertoires = tuple(repertoires)
-        loci = {repertoire.locus for repertoire in repertoires}
-        if len(loci) != 1:
-            raise ArgumentError(
-                f"repertoires have {len(loci)} loci, {listed(sorted(loci))}; one is expected"
-            )
-        if empty := [i for i, repertoire in enumerate(repertoires) if not len(repertoire)]:
-            raise ArgumentError(f"{len(empty)} repertoires are empty, the first is {empty[0]}")
+        locus = one_locus(repertoires)
         numbered = pl.DataFrame({"repertoire_id": range(len(repertoires))})
         frame = numbered if metadata is None else metadata
         if len(frame) != len(repertoires):
@@ -152,7 +146,7 @@ class RepertoireDataset(Sequence[Repertoire]):
         )
         if frame["repertoire_id"].is_null().any() or frame["repertoire_id"].is_duplicated().any():
             raise ArgumentError("metadata has ids that are missing or not unique")
-        return cls(loci.pop(), repertoires, frame, (None,) * len(repertoires))
+        return cls(locus, repertoires, frame, (None,) * len(repertoires))
 
     @classmethod
     def from_anndata(

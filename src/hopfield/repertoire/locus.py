@@ -1,13 +1,13 @@
 """The locus of a cohort: which there are, and what was read with one locus alone."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from hopfield.errors import ArgumentError
 from hopfield.repertoire.gather import Outcome, Problem, counted
 from hopfield.repertoire.reading import Reading
-from hopfield.repertoire.repertoire import LOCI
+from hopfield.repertoire.repertoire import LOCI, Repertoire
 
 
 def loci(outcomes: Iterable[Outcome]) -> dict[str, int]:
@@ -43,3 +43,22 @@ def at_locus(name: str, outcome: Outcome, locus: str) -> Outcome:
     own = {locus: outcome.repertoires[locus]}
     dropped = {f"of {other}, another locus": count for other, count in others.items()}
     return replace(outcome, repertoires=own, dropped=outcome.dropped | dropped)
+
+
+def one_locus(repertoires: Sequence[Repertoire]) -> str:
+    """The locus that all have.
+
+    Raises:
+        ArgumentError: there are none, their loci differ, or one is empty.
+    """
+    found = sorted({repertoire.locus for repertoire in repertoires})
+    if len(found) != 1:
+        raise ArgumentError(
+            f"the repertoires are of {len(found)} loci ({', '.join(found)}); one is expected"
+        )
+    if empty := [i for i, repertoire in enumerate(repertoires) if not len(repertoire)]:
+        raise ArgumentError(
+            f"{len(empty)} repertoires hold no receptor, the first is number {empty[0]}; leave "
+            f"them out"
+        )
+    return found[0]
