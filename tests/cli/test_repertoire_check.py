@@ -39,19 +39,22 @@ def test_what_is_found_is_printed_and_written(metadata, tmp_path, capsys):
 def test_problems_fail_if_strict(metadata, capsys):
     metadata.write_text("ID,file\n1,a.tsv\n2,none.tsv\n")
     assert main(["repertoire", "check", str(metadata)]) == 0
-    assert main(["repertoire", "check", str(metadata), "--strict", "--label", "dx"]) == 1
+    assert main(["repertoire", "check", str(metadata), "--strict"]) == 1
     printed = capsys.readouterr()
     assert printed.out.count("there is no such file") == 2
-    assert "hopfield: problems: 2" in printed.err
+    assert "hopfield: problems: 1" in printed.err
+    assert main(["repertoire", "check", str(metadata), "--label", "dx"]) == 1
+    assert "has no column 'dx' to be a label, but none" in capsys.readouterr().err
+    assert main(["repertoire", "check", "nowhere.tsv"]) == 1
+    assert capsys.readouterr().err == "hopfield: nowhere.tsv: there is no such file or folder\n"
 
 
 def test_files_outside_need_the_flag(metadata, capsys):
     (metadata.parent / "inner").mkdir()
     inner = metadata.parent / "inner" / "metadata.csv"
     inner.write_text("ID,file\n1,../a.tsv\n")
-    assert main(["repertoire", "check", str(inner)]) == 1
-    assert "hopfield: " in (error := capsys.readouterr().err)
-    assert "lie outside its folder" in error
+    assert main(["repertoire", "check", str(inner), "--strict"]) == 1
+    assert "outside=True (--outside) allows it" in capsys.readouterr().out
     assert main(["repertoire", "check", str(inner), "--outside", "--strict"]) == 0
 
 

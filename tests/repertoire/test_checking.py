@@ -99,7 +99,10 @@ def test_every_problem_is_told_at_once(folder):
     (folder / "metadata.csv").write_text(
         "id,file,dx\n1,a.tsv,MS\n2,b.tsv,MS\n3,d.tsv,\n4,e.tsv,HC\n5,f.tsv,HC\n6,g.tsv,HC\n"
     )
-    found = check(folder, labels=["dx", "dy"])
+    found = check(folder, labels=["dx"])
+    assert str(found).startswith(
+        f"{folder}: 4 of 6 repertoires can be used, 4 problems\n\nProblems"
+    )
     assert found.usable == 4
     assert found.loci == {"TRA": 1, "TRB": 6}
     assert [problem.replace(f"{folder}/", "") for problem in found.problems] == [
@@ -109,7 +112,6 @@ def test_every_problem_is_told_at_once(folder):
         "'6' ('g.tsv'): there is no such file",
         "'1', '3' have the same content; if a model learns from one and is tested on another, it "
         "looks too good",
-        "the metadata has no column 'dy', but 'repertoire_id', 'filename', 'dx'",
     ]
     assert section(found, "Files")[4].split() == ["4", "e.tsv"]
     assert found.table["problem"].to_list()[3:] == ["it is empty", None, "there is no such file"]
@@ -118,6 +120,36 @@ def test_every_problem_is_told_at_once(folder):
     assert "column 'dx' has one value, 'MS'; a label needs two" in found.problems
     with pytest.raises(ArgumentError, match="locus is 'TCRB'"):
         check(folder, locus="TCRB")
+    with pytest.raises(ArgumentError, match=r"no column 'dy' to be a label, but 'dx'$"):
+        check(folder, labels=["dx", "dy"])
+
+
+def test_rows_that_are_named_wrongly_are_problems_beside_the_others(folder):
+    (folder / "metadata.csv").write_text(
+        "id,file\nx,a.tsv\nx,b.tsv\n,c.tsv\n,../a.tsv\ny,none.tsv\nz,c.tsv\n"
+    )
+    found = check(folder)
+    assert found.usable == 1
+    one_file = "a repertoire is one file: join them, or leave all but one out"
+    unique = f"its id is not unique; {one_file}; id_column (--id-column) may be the column of files"
+    away = "it lies outside the folder of the metadata; outside=True (--outside) allows it"
+    assert [problem.replace(f"{folder}/", "") for problem in found.problems] == [
+        f"'x' ('a.tsv'): {unique}",
+        f"'x' ('b.tsv'): {unique}",
+        "'' ('c.tsv'): it has no id",
+        f"'' ('../a.tsv'): it has no id; {away}",
+        "'y' ('none.tsv'): there is no such file",
+    ]
+
+
+def test_of_many_files_those_are_listed_that_are_not_fine(folder, monkeypatch):
+    (folder / "d.tsv").write_text("")
+    assert len(section(check(folder), "Files")) == 6
+    monkeypatch.setattr("hopfield.repertoire.checking.MANY", 3)
+    lines = section(check(folder), "Files")
+    assert [line.split()[0] for line in lines] == ["repertoire_id", *"acd", "total", "1"]
+    assert lines[-2].endswith("2,004")
+    assert lines[-1] == "1 other: nothing dropped, no problem"
 
 
 def test_one_file_is_a_cohort(folder):

@@ -16,10 +16,12 @@ from hopfield.repertoire.columns import many
 from hopfield.repertoire.described import described
 from hopfield.repertoire.gather import GatherOptions, Problem, copies, counted, gather
 from hopfield.repertoire.locus import at_locus, loci, only_locus
-from hopfield.repertoire.metadata import read_metadata
+from hopfield.repertoire.metadata import listed, metadata_as_it_is
 from hopfield.repertoire.reading import Reading
 from hopfield.repertoire.repertoire import LOCI
 from hopfield.repertoire.targets import target_in
+
+MANY = 20  # files, of more than which only those are listed of which there is something to say
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,14 +48,16 @@ class Check:
 
     def __str__(self) -> str:
         total = f"{self.path}: {self.usable} of {len(self.table)} repertoires can be used"
+        if self.problems:
+            total += f", {many(len(self.problems), 'problem')}"
         sections = {
+            "Problems": self.problems,
             "Files": _files(self.table),
             "Dropped": _reasons(self.table, DROPPED),
             "Changed": _reasons(self.table, CHANGED),
             "Receptors": [counted(self.loci)] if self.loci else [],
             "Metadata": [f"{printable(name)}: {what}" for name, what in self.columns.items()],
             "Notes": self.notes,
-            "Problems": self.problems,
         }
         told = [
             "\n".join([title, *(f"  {printable(line)}" for line in lines)])
@@ -75,6 +79,8 @@ def check(
 ) -> Check:
     """Read a cohort and tell what became of every row, without raising for what is in the files.
 
+    Nor for ids that are missing or not unique, and files outside the folder: they are problems.
+
     Args:
         path: of the metadata, a folder, or one file of receptors.
         labels: columns that are to be labels.
@@ -85,11 +91,17 @@ def check(
         **how: see `GatherOptions`.
 
     Raises:
-        ArgumentError: the metadata is wrong; see `read_metadata`.
+        ArgumentError: a label is no column, or the metadata is wrong; see `read_metadata`.
+        OSError: there is no such file, or it cannot be opened.
     """
     if locus is not None:
         _check.choice("locus", locus, LOCI)
-    known = read_metadata(path, id_column=id_column, file_column=file_column, outside=outside)
+    known = metadata_as_it_is(path, id_column, file_column, outside)
+    columns = known.frame.columns[2:]
+    if unknown := [label for label in labels if label not in columns]:
+        raise ArgumentError(
+            f"{path} has no column {unknown[0]!r} to be a label, but {listed(columns) or 'none'}"
+        )
     names = known.frame["repertoire_id"]
     found = gather(known, **how)
     present = loci(found)
@@ -128,7 +140,7 @@ def _no_label(frame: pl.DataFrame, column: str) -> str | None:
 
 
 def _files(frame: pl.DataFrame) -> list[str]:
-    """A line for each repertoire, and their sum."""
+    """A line for each repertoire, of many only where something dropped or is wrong, and the sum."""
     reasons = [name for name in frame.columns if name.startswith(DROPPED)]
     numbers = frame.select(
         "rows",
@@ -138,11 +150,17 @@ def _files(frame: pl.DataFrame) -> list[str]:
         "receptors",
         "count",
     )
-    texts = frame.select("repertoire_id", "filename", "format")
+    every = pl.concat(
+        [frame.select("repertoire_id", "filename", "format"), numbers], how="horizontal"
+    )
+    fine = (numbers["dropped"] == 0).fill_null(False)
+    shown = every.filter(~fine) if len(frame) > MANY else every
     total = pl.concat([pl.DataFrame({"repertoire_id": ["total"]}), numbers.sum()], how="horizontal")
-    whole = pl.concat([pl.concat([texts, numbers], how="horizontal"), total], how="diagonal")
-    columns = [_aligned(column) for column in whole]
-    return ["  ".join(cells).rstrip() for cells in zip(*columns, strict=True)]
+    columns = [_aligned(column) for column in pl.concat([shown, total], how="diagonal")]
+    lines = ["  ".join(cells).rstrip() for cells in zip(*columns, strict=True)]
+    if others := len(every) - len(shown):
+        lines.append(f"{many(others, 'other')}: nothing dropped, no problem")
+    return lines
 
 
 def _aligned(column: pl.Series) -> list[str]:

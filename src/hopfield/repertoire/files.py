@@ -17,12 +17,15 @@ def visible(folder: Path) -> list[Path]:
 
 
 def check_regular(path: Path) -> None:
-    """A path that is there is a file: pipes and devices may never end.
+    """A path is that of a file: pipes and devices may never end.
 
     Raises:
         FileError: it is none.
+        FileNotFoundError: there is nothing.
     """
-    if path.exists() and not path.is_file():
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: there is no such file or folder")
+    if not path.is_file():
         raise FileError(f"{path}: it is no file; pipes and devices are not read")
 
 

@@ -78,7 +78,7 @@ def gather(
     """What was read of each repertoire, or why it was not.
 
     Args:
-        metadata: which files.
+        metadata: which files; of a row with a fault it is not read.
         progress: see `GatherOptions`.
         workers: likewise.
         **how: likewise.
@@ -90,13 +90,17 @@ def gather(
         workers = min(os.cpu_count() or 1, WORKERS)
     pool = ThreadPoolExecutor(_check.positive_int("workers", workers))
     try:
-        found = pool.map(partial(_read, **how), metadata.frame["repertoire_id"], metadata.files)
-        return list(tqdm(found, "files", len(metadata.files), disable=not progress))
+        names, files = metadata.frame["repertoire_id"], metadata.files
+        faults = map(metadata.fault, range(len(files)))
+        found = pool.map(partial(_read, **how), names, files, faults)
+        return list(tqdm(found, "files", len(files), disable=not progress))
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _read(name: str, path: Path | None, **how: Unpack[ReadOptions]) -> Outcome:
+def _read(name: str, path: Path | None, fault: str | None, **how: Unpack[ReadOptions]) -> Outcome:
+    if fault is not None:
+        return Problem(name, path, fault)
     if path is None:
         return Problem(name, path, "no file is named for it, or called like it")
     try:

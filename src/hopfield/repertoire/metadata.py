@@ -29,6 +29,21 @@ from hopfield.repertoire.reading.lines import Delimited
 HEADER = 2**26  # bytes of an expanded file in which its header is looked for
 
 
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with some rows of metadata.
+
+    Attributes:
+        rows: their places.
+        of_each: what is to be said of one of them, beside its id and file.
+        of_all: the same of all, in one line.
+    """
+
+    rows: frozenset[int]
+    of_each: str
+    of_all: str
+
+
 @dataclass(frozen=True, eq=False)
 class Metadata:
     """Which file holds which repertoire, and what is known of it.
@@ -38,11 +53,17 @@ class Metadata:
             text or numbers; null where nothing is said.
         files: where they lie; None where no file is named.
         notes: which words were taken for empty cells.
+        faults: rows without an id of their own, and files outside the folder.
     """
 
     frame: pl.DataFrame
     files: tuple[Path | None, ...]
     notes: tuple[str, ...]
+    faults: tuple[Fault, ...] = ()
+
+    def fault(self, row: int) -> str | None:
+        """What is wrong with a row; None if nothing is."""
+        return "; ".join(one.of_each for one in self.faults if row in one.rows) or None
 
 
 def read_metadata(
@@ -70,6 +91,16 @@ def read_metadata(
             is not there, or metadata that is not what it should be.
         OSError: it cannot be opened.
     """
+    known = metadata_as_it_is(path, id_column, file_column, outside)
+    if known.faults:
+        raise ArgumentError(known.faults[0].of_all)
+    return known
+
+
+def metadata_as_it_is(
+    path: str | Path, id_column: str | None, file_column: str | None, outside: bool
+) -> Metadata:
+    """The same with its `faults`, of which none is an error; see `read_metadata`."""
     path = Path(path)
     if not path.is_dir():
         check_regular(path)
@@ -136,7 +167,7 @@ def _of_cells(
     if taken := {"repertoire_id", "filename"}.intersection(others.columns):
         raise ArgumentError(f"{path} has another column called {min(taken)!r}; rename it")
     notes = tuple(chain.from_iterable(unsaid(column) for column in others))
-    return _checked(ids, files, map(typed, others), path, outside, notes)
+    return _told(ids, files, map(typed, others), path, outside, notes)
 
 
 def _of_names(names: list[str], folder: Path, outside: bool) -> Metadata:
@@ -145,7 +176,7 @@ def _of_names(names: list[str], folder: Path, outside: bool) -> Metadata:
             f"{folder} has neither metadata nor a table ({', '.join(TABLES)}; plain or gz)"
         )
     files = pl.Series(map(encodable, names))
-    return _checked(files.map_elements(stem, pl.String), files, (), folder, outside, ())
+    return _told(files.map_elements(stem, pl.String), files, (), folder, outside, ())
 
 
 def _column(
@@ -184,7 +215,7 @@ def _called_like(ids: pl.Series, path: Path) -> pl.Series:
     return pl.Series([names[0] if names else None for names in found], dtype=pl.String)
 
 
-def _checked(
+def _told(
     ids: pl.Series,
     files: pl.Series,
     others: Iterable[pl.Series],
@@ -192,20 +223,28 @@ def _checked(
     outside: bool,
     notes: tuple[str, ...],
 ) -> Metadata:
-    """Metadata whose ids are all there and unique, and whose files lie in the folder."""
+    """Metadata; its faults are ids that are missing or not unique, and files outside the folder."""
+    ids = ids.fill_null("")
     frame = pl.DataFrame([ids.rename("repertoire_id"), files.rename("filename"), *others])
-    _check_ids(frame, path)
     folder = path if path.is_dir() else path.parent
     places = frame["filename"].str.replace_all("\\", "/", literal=True)
     found = tuple(None if place is None else folder / place for place in places)
+    faults = [*_faults_of_ids(frame, path), *(() if outside else _away(found, folder, path))]
+    return Metadata(frame, found, (*notes, *_unnamed(found, path)), tuple(faults))
+
+
+def _away(found: Sequence[Path | None], folder: Path, path: Path) -> Iterator[Fault]:
+    """Files that lie outside the folder."""
     root = os.path.realpath(folder)
-    away = [file for file in found if file and not _lies_in(root, file)]
-    if away and not outside:
-        raise ArgumentError(
-            f"{path}: {len(away)} files lie outside its folder, {listed(map(str, away), 3)}; "
-            f"outside=True (--outside) allows it"
+    away = {i: str(file) for i, file in enumerate(found) if file and not _lies_in(root, file)}
+    if away:
+        allowed = "outside=True (--outside) allows it"
+        yield Fault(
+            frozenset(away),
+            f"it lies outside the folder of the metadata; {allowed}",
+            f"{path}: {len(away)} files lie outside its folder, {listed(away.values(), 3)}; "
+            f"{allowed}",
         )
-    return Metadata(frame, found, (*notes, *_unnamed(found, path)))
 
 
 def _lies_in(root: str, file: Path) -> bool:
@@ -221,18 +260,28 @@ def _unnamed(found: Iterable[Path | None], path: Path) -> Iterator[str]:
             yield f"{many(len(names), 'table')} in its folder without a row: {listed(names)}"
 
 
-def _check_ids(frame: pl.DataFrame, path: Path) -> None:
-    ids, files = frame["repertoire_id"].fill_null(""), frame["filename"].fill_null("no file")
-    if (ids == "").any():
-        raise ArgumentError(
-            f"{path}: {(ids == '').sum()} of {len(ids)} repertoires have no id, those of "
-            f"{listed(files.filter(ids == ''))}"
+def _faults_of_ids(frame: pl.DataFrame, path: Path) -> Iterator[Fault]:
+    """Ids that are missing, or not unique."""
+    ids, files = frame["repertoire_id"], frame["filename"].fill_null("no file")
+    missing, repeated = ids == "", ids.is_duplicated() & (ids != "")
+    if missing.any():
+        yield Fault(
+            _places(missing),
+            "it has no id",
+            f"{path}: {missing.sum()} of {len(ids)} repertoires have no id, those of "
+            f"{listed(files.filter(missing))}",
         )
-    repeated = ids.filter(ids.is_duplicated()).unique(maintain_order=True)
-    if len(repeated):
+    if repeated.any():
+        names = ids.filter(repeated).unique(maintain_order=True)
+        join = "a repertoire is one file: join them, or leave all but one out"
         way = "" if path.is_dir() else "; id_column (--id-column) may be the column of files"
-        raise ArgumentError(
-            f"{path}: ids are not unique, {listed(repeated)}; {repeated[0]!r} has the files "
-            f"{listed(files.filter(ids == repeated[0]))}; a repertoire is one file: join them, or "
-            f"leave all but one out{way}"
+        yield Fault(
+            _places(repeated),
+            f"its id is not unique; {join}{way}",
+            f"{path}: ids are not unique, {listed(names)}; {names[0]!r} has the files "
+            f"{listed(files.filter(ids == names[0]))}; {join}{way}",
         )
+
+
+def _places(rows: pl.Series) -> frozenset[int]:
+    return frozenset(rows.arg_true())
