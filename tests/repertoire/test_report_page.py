@@ -60,8 +60,10 @@ def test_every_target_has_its_pictures(sections):
         ]
         for name in ("diagnosis", "kind", "amount")
     }
+    models = ("Hopfield pooling", "gapped k-mers", "ensemble", "J genes alone")
+    reliable = [f"Reliability: {model}" for model in models]
     assert names == {
-        "diagnosis": ["diagnosis: all models", "ROC: diagnosis", "Reliability: Hopfield pooling"],
+        "diagnosis": ["diagnosis: all models", "ROC: diagnosis", *reliable],
         "kind": ["kind: all models", "ROC: Hopfield pooling, by class"],
         "amount": ["amount: all models", "Hopfield pooling"],
     }

@@ -183,7 +183,7 @@ def test_files_of_a_run(data, few, tmp_path):
     assert ranked["junction_aa"][0] in page
     model = RepertoireClassifier.load(out / "model")
     assert model.digest_ == data.digest
-    assert str(report).startswith(f"diagnosis of {FEW} repertoires, each told by models that had")
+    assert str(report).startswith(f"diagnosis of {FEW} repertoires, each predicted by models")
     assert f"\n{POOLING}  " in str(report)
     assert all(note in str(report) for note in report.plan.notes)
     assert str(out / "report.html") in str(report)

@@ -1,5 +1,7 @@
 """What figures mean in words: chance, what pooling adds, confounders that do as well."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -72,16 +74,28 @@ def test_what_pooling_adds(strengths, verdict):
 
 
 def test_chance_is_called_chance():
-    assert "cannot be told from chance (0.5)" in judged(ours=0, kmers=0, batch=0).findings()[0]
-    assert "better than chance" in judged(ours=2, kmers=0, batch=0).findings()[0]
+    for strength, verdict in ((0, "is not shown to predict"), (2, "predicts")):
+        sentence = judged(ours=strength, kmers=0, batch=0).findings()[0]
+        assert f"{verdict} illness better than chance (0.5)" in sentence
+
+
+def test_r2_below_0_is_said_in_words():
+    amount = Target("amount", "regression", LABEL, ())
+    one = judged(ours=2, kmers=1, batch=0)
+    poor = replace(one, target=amount)
+    below, above = Estimate(-0.1, -0.2, 0.1), Estimate(0.1, -0.1, 0.2)
+    assert poor.said(below) == "-0.100 (-0.200 to 0.100), no better than the mean"
+    assert poor.said(above) == one.said(above) == "0.100 (-0.100 to 0.200)"
 
 
 def test_a_confounder_that_does_as_well_is_a_warning():
     fair, foul = judged(ours=3, kmers=3, batch=0), judged(ours=3, kmers=3, batch=3)
     assert fair.suspects == []
-    assert fair.findings()[2] == "No confounder alone tells illness as well as the model."
+    assert fair.findings()[2] == "No confounder alone predicts illness as well as the model."
     assert foul.suspects == ["batch alone"]
-    assert foul.findings()[2].startswith("WARNING: confounders tell illness as well as the model")
+    assert foul.findings()[2].startswith(
+        "WARNING: confounders predict illness as well as the model"
+    )
     assert "batch alone 0.9" in foul.findings()[2]
 
 
@@ -92,7 +106,7 @@ def test_beside_a_model_at_chance_confounders_that_tell_more_are_named():
     assert foul.at_chance
     assert foul.suspects == ["batch alone"]
     assert foul.findings()[2].startswith(
-        "WARNING: confounders tell illness better than chance (0.5): batch alone 0.9"
+        "WARNING: confounders predict illness better than chance (0.5): batch alone 0.9"
     )
 
 

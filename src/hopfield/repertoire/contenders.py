@@ -1,9 +1,10 @@
 """What is compared on the same splits: our pooling, seeded and not, and every baseline."""
 
+import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Protocol
 
@@ -44,6 +45,39 @@ class Study:
     targets: tuple[Target, ...]
     groups: NDArray[np.int64] | None
     seed: int
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What is kept of a fit of our model.
+
+    Attributes:
+        candidate: the number of its settings among the candidates.
+        epoch: whose parameters were kept; 0 is the start.
+        loss: of the repertoires that tell when to stop, after that epoch; NaN where there are none.
+        kmers: that it began at, for each target; none from a random start.
+    """
+
+    candidate: int
+    epoch: int
+    loss: float
+    kmers: Sequence[Sequence[int]]
+
+    @classmethod
+    def of(cls, fitted: RepertoireClassifier, candidate: int) -> "Fit":
+        """What is kept of this one."""
+        history = fitted.history_
+        kmers = [screen.beyond_chance().features.tolist() for screen in fitted.screens_]
+        return cls(candidate, history.best, history.validation[history.best], kmers)
+
+    def arrays(self) -> Arrays:
+        """The same, as `Store` keeps it."""
+        return {"fit": np.array(json.dumps(asdict(self)))}
+
+    @classmethod
+    def of_arrays(cls, kept: Arrays) -> "Fit":
+        """What `arrays` gave, among other things."""
+        return cls(**json.loads(str(kept["fit"])))
 
 
 class Contender(Protocol):
@@ -87,7 +121,8 @@ class Pooling:
         fitted = self.fit(study, split.train, best, split.name)
         found = fitted.predict_proba([study.data[i] for i in split.test])
         found = found if len(study.targets) > 1 else [found]
-        return {str(number): one for number, one in enumerate(found)} | of_fit(fitted, best)
+        told = {str(number): one for number, one in enumerate(found)}
+        return told | Fit.of(fitted, best).arrays()
 
     def choose(self, study: Study, split: Split) -> int:
         """The candidate with the least mean loss over inner folds of the training rows.
@@ -148,15 +183,6 @@ def candidates_of(classifier: RepertoireClassifier) -> tuple[Mapping[str, Any], 
         {"most_kmers": math.ceil(classifier.most_kmers / 4)},
         {"learning_rate": 3 * classifier.learning_rate},
     )
-
-
-def of_fit(fitted: RepertoireClassifier, candidate: int) -> Arrays:
-    """What is kept of a fit: its settings, and the k-mers that it began at for each target."""
-    seeded = {
-        f"k-mers {number}": screen.beyond_chance().features
-        for number, screen in enumerate(fitted.screens_)
-    }
-    return {"candidate": np.array(candidate)} | seeded
 
 
 @dataclass(frozen=True)

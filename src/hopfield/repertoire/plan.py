@@ -189,8 +189,8 @@ def _splits(
     else:
         splits = [of_column(_named(data, column), groups)]
         notes = [
-            f"Column {column!r} gives the split: {len(splits[0].train)} repertoires are learned "
-            f"from, {len(splits[0].test)} are told."
+            f"Column {column!r} gives the split: {len(splits[0].train)} training "
+            f"repertoires, {len(splits[0].test)} test repertoires."
         ]
     if poor := [why for one in splits if (why := one.poor(targets))]:
         raise ArgumentError(f"{poor[0]}; try another number of folds")

@@ -22,10 +22,10 @@ from hopfield.repertoire.contenders import (
     POOLING,
     RANDOM,
     Compared,
+    Fit,
     Pooling,
     Told,
     candidates_of,
-    of_fit,
     tell_all,
 )
 from hopfield.repertoire.dataset import RepertoireDataset
@@ -139,7 +139,7 @@ def _final(planned: Plan, pooling: Pooling, folder: Path) -> Arrays:
         fitted.seeds_ = replace(fitted.seeds_, clones=())
     if distributed.rank() == 0:
         fitted.save(folder)
-    return of_fit(fitted, best) | {"digest": np.array(_digest(folder))}
+    return Fit.of(fitted, best).arrays() | {"digest": np.array(_digest(folder))}
 
 
 def _digest(folder: Path) -> str:
@@ -159,7 +159,7 @@ def _judged(
     progress: bool,
 ) -> RepertoireReport:
     """What was told, beside the labels; and what the final model goes by."""
-    targets, candidates = planned.study.targets, planned.settings["candidates"]
+    targets = planned.study.targets
     fits = {one.name: told[one.name, POOLING] for one in planned.splits} | {FINAL: final}
     classifier = RepertoireClassifier.load(folder / MODEL)
     return RepertoireReport(
@@ -176,11 +176,7 @@ def _judged(
             for i, one in enumerate(targets)
         ),
         classifier=classifier,
-        chosen={name: candidates[int(fit["candidate"])] for name, fit in fits.items()},
-        seeded=tuple(
-            {name: tuple(fit.get(f"k-mers {i}", ())) for name, fit in fits.items()}
-            for i in range(len(targets))
-        ),
+        fits={name: Fit.of_arrays(kept) for name, kept in fits.items()},
         explanations=tuple(
             explain(classifier, planned.study.data, task=i, output=output, progress=progress)
             for i, target in enumerate(targets)

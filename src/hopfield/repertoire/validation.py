@@ -121,19 +121,22 @@ class Validation:
         """Whether what a model tells can be told from guessing."""
         return self.headline(model).low > CHANCE[self.target.kind]
 
+    def said(self, estimate: Estimate) -> str:
+        """A headline figure with its interval, as text, and what an R² below 0 means."""
+        poor = self.target.kind == "regression" and estimate.value < 0
+        return interval(estimate) + (", no better than the mean" if poor else "")
+
     def findings(self) -> tuple[str, ...]:
         """What the figures mean, in sentences."""
         return self._against_chance(), self._against_kmers(), *self._against_confounders()
 
     def _against_chance(self) -> str:
         name, kind = self.target.name, self.target.kind
-        said = f"{FIGURE[kind]} {interval(self.headline(POOLING))}, all test repertoires together"
-        if self.at_chance:
-            return (
-                f"{POOLING} does not tell {name}: {said}, which cannot be told from "
-                f"{GUESSING[kind]}."
-            )
-        return f"{POOLING} tells {name} better than {GUESSING[kind]}: {said}."
+        verdict = "is not shown to predict" if self.at_chance else "predicts"
+        return (
+            f"{POOLING} {verdict} {name} better than {GUESSING[kind]}: {FIGURE[kind]} "
+            f"{interval(self.headline(POOLING))}, all test repertoires together."
+        )
 
     def _against_kmers(self) -> str:
         kmers = KmerRegression.name
@@ -155,18 +158,18 @@ class Validation:
         if not self.suspects and self.at_chance:
             return [f"No confounder is better than {guessing} either."]
         if not self.suspects:
-            return [f"No confounder alone tells {self.target.name} as well as the model."]
+            return [f"No confounder alone predicts {self.target.name} as well as the model."]
         shown = "; ".join(f"{name} {interval(self.headline(name))}" for name in self.suspects)
         if self.at_chance:
             return [
-                f"WARNING: confounders tell {self.target.name} better than {guessing}: {shown}. "
-                f"What a model learns of these repertoires may be that and not the immune response."
+                f"WARNING: confounders predict {self.target.name} better than {guessing}: "
+                f"{shown}. What a model finds in these repertoires may be that and not the immune "
+                f"response."
             ]
         return [
-            f"WARNING: confounders tell {self.target.name} as well as the model, as far as these "
-            f"repertoires can show: "
-            f"{shown}; {POOLING} {interval(self.headline(POOLING))}. What the model has learned "
-            f"may be these and not the immune response."
+            f"WARNING: confounders predict {self.target.name} as well as the model, as far as "
+            f"these repertoires can show: {shown}; {POOLING} {interval(self.headline(POOLING))}. "
+            f"What the model has found may be these and not the immune response."
         ]
 
 

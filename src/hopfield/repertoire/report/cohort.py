@@ -1,12 +1,16 @@
 """The sections of a page on what was given: the cohort, and what was read."""
 
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from hopfield.repertoire.account import CHANGED, DROPPED
-from hopfield.repertoire.columns import said
+from hopfield.repertoire.columns import AGE, SEX, named, quantity, said
 from hopfield.repertoire.report.report import RepertoireReport
+from hopfield.repertoire.screen import Rows
 from hopfield.repertoire.targets import Target
 from hopfield.report import Section, Table
 
@@ -14,11 +18,12 @@ SHOWN = 50  # rows of a table of problems
 
 
 def cohort(report: RepertoireReport) -> Section:
-    """Labels, subjects, batches and depth."""
+    """Labels, subjects, depth, age, sex and batches."""
     study, batch = report.plan.study, report.settings["batch"]
     subjects = np.arange(len(study.data)) if study.groups is None else study.groups
     sizes = np.array([len(one) for one in study.data])
     depths = np.array([int(one.counts.sum()) for one in study.data])
+    people = _people(study.data.metadata)
     tables = []
     for target in study.targets:
         rows = [
@@ -28,15 +33,16 @@ def cohort(report: RepertoireReport) -> Section:
                 len(np.unique(subjects[members])),
                 _spread(sizes[members]),
                 _spread(depths[members]),
+                *(of_some(members) for of_some in people.values()),
             ]
             for name, members in _members(target).items()
         ]
         tables.append(
             Table(
-                [target.name, "repertoires", "subjects", "distinct receptors", "depth"],
+                [target.name, "repertoires", "subjects", "distinct receptors", "depth", *people],
                 rows,
-                f"{target.name}: repertoires of each label. Receptors and depth (the sum of all "
-                f"counts) as median (least to most).",
+                f"{target.name}: repertoires of each label. Quantities as median (least to most); "
+                f"depth is the sum of all counts.",
             )
         )
         if batch is not None:
@@ -52,7 +58,21 @@ def cohort(report: RepertoireReport) -> Section:
     return Section("Cohort", tables=tables)
 
 
-def _members(target: Target) -> dict[str, Any]:
+def _people(metadata: pl.DataFrame) -> dict[str, Callable[[Rows], str]]:
+    """The age and sex of some repertoires, by the names of their columns, where these are there."""
+    found: dict[str, Callable[[Rows], str]] = {}
+    if (age := named(metadata.columns, AGE)) is not None:
+        years = quantity(metadata[age])
+        found[age] = lambda rows: _spread(years[rows].drop_nulls().to_numpy())
+    if (sex := named(metadata.columns, SEX)) is not None:
+        names = said(metadata[sex]).fill_null("not known")
+        found[sex] = lambda rows: ", ".join(
+            f"{count} {name}" for name, count in sorted(Counter(names[rows]).items())
+        )
+    return found
+
+
+def _members(target: Target) -> dict[str, Rows]:
     """Rows of each class, or of all with a quantity; and of those without a label."""
     if target.kind == "regression":
         values = target.values[target.labelled]
@@ -68,8 +88,8 @@ def _members(target: Target) -> dict[str, Any]:
 
 def _spread(values: Any) -> str:
     if not len(values):
-        return ""
-    return f"{np.median(values):,.0f} ({values.min():,} to {values.max():,})"
+        return "none"
+    return f"{np.median(values):,.0f} ({values.min():,.12g} to {values.max():,.12g})"
 
 
 def reading(report: RepertoireReport) -> Section:

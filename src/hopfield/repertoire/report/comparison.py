@@ -1,6 +1,6 @@
 """The sections of a page that set models side by side."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -10,12 +10,19 @@ from hopfield.plot import evaluation
 from hopfield.repertoire.baselines import KmerRegression
 from hopfield.repertoire.contenders import POOLING
 from hopfield.repertoire.intervals import Estimate
-from hopfield.repertoire.metrics import BinaryMetrics, FoldMetrics, MulticlassMetrics, judge
+from hopfield.repertoire.metrics import (
+    BinaryMetrics,
+    FoldMetrics,
+    Metrics,
+    MulticlassMetrics,
+    judge,
+)
 from hopfield.repertoire.targets import Target
 from hopfield.repertoire.validation import CHANCE, ENSEMBLE, FIGURE, GUESSING, Validation, interval
 from hopfield.report import Figure, Section, Table
 
 NO_BREAK = "\u00a0"
+BELOW = {"R²": "; below 0 it is no better than the mean"}
 
 
 def side_by_side(one: Validation) -> Section:
@@ -55,9 +62,9 @@ def side_by_side(one: Validation) -> Section:
         ],
         [
             Table(
-                _columns(one.target),
+                _columns(one),
                 [_row(one, model, found) for model, found in one.metrics.items()],
-                f"Models that tell {one.target.name}.",
+                f"Models that predict {one.target.name}.",
                 _decimals(one.target),
             )
         ],
@@ -65,30 +72,34 @@ def side_by_side(one: Validation) -> Section:
     )
 
 
-def _columns(target: Target) -> list[str]:
-    figure = FIGURE[target.kind]
-    own = {
-        "binary": ("PR-AUC", "Brier score"),
-        "multiclass": ("accuracy", "Brier score"),
-        "regression": ("Spearman's ρ", "mean absolute error"),
-    }
+def _columns(one: Validation) -> list[str]:
+    figure, others = FIGURE[one.target.kind], _others(one.metrics[POOLING].pooled)
     return [
-        *("model", f"{figure}, pooled", f"{figure}, mean of folds", *own[target.kind]),
+        *("model", f"{figure}, pooled", f"{figure}, mean of folds", *others),
         *(f"difference in {figure}", "p"),
     ]
 
 
 def _row(one: Validation, model: str, found: FoldMetrics) -> list[object]:
-    pooled = found.pooled
-    if isinstance(pooled, BinaryMetrics):
-        own: list[object] = [pooled.average_precision, pooled.brier]
-    elif isinstance(pooled, MulticlassMetrics):
-        own = [_cell(pooled.accuracy), pooled.brier]
-    else:
-        own = [_cell(pooled.spearman), pooled.mae]
+    headlines = [_cell(one.said(estimate)) for estimate in (found.pooled.headline, found.mean)]
+    others = [
+        _cell(interval(figure)) if isinstance(figure, Estimate) else figure
+        for figure in _others(found.pooled).values()
+    ]
     compared = one.differences.get(model)
-    versus = ["", ""] if compared is None else [_cell(compared.difference), _p(compared.p)]
-    return [model, _cell(pooled.headline), _cell(found.mean), *own, *versus]
+    versus = ["", ""]
+    if compared is not None:
+        versus = [_cell(interval(compared.difference)), _p(compared.p)]
+    return [model, *headlines, *others, *versus]
+
+
+def _others(found: Metrics) -> dict[str, Estimate | float]:
+    """The figures beside the headline, by name."""
+    if isinstance(found, BinaryMetrics):
+        return {"PR-AUC": found.average_precision, "Brier score": found.brier}
+    if isinstance(found, MulticlassMetrics):
+        return {"accuracy": found.accuracy, "Brier score": found.brier}
+    return {"Spearman's ρ": found.spearman, "mean absolute error": found.mae}
 
 
 def _decimals(target: Target) -> int:
@@ -112,7 +123,7 @@ def _curves(one: Validation) -> list[Figure]:
                     POOLING,
                     target.name,
                 ),
-                f"Each test repertoire, told by {POOLING}.",
+                f"Each test repertoire, predicted by {POOLING}.",
                 "Predicted against true values.",
             )
         ]
@@ -123,7 +134,7 @@ def _curves(one: Validation) -> list[Figure]:
     names = dict.fromkeys([POOLING, KmerRegression.name, ENSEMBLE, strongest])
     shown = {name: one.metrics[name].pooled for name in names}
     binary = {name: found for name, found in shown.items() if isinstance(found, BinaryMetrics)}
-    return [_roc(binary, target.name), _reliability(binary[POOLING], POOLING)]
+    return [_roc(binary, target.name), *(_reliability(binary[name], name) for name in binary)]
 
 
 def _roc(found: Mapping[str, BinaryMetrics], title: str) -> Figure:
@@ -150,7 +161,7 @@ def _reliability(found: BinaryMetrics, name: str) -> Figure:
 
 
 def _of_class(one: Validation, place: int) -> BinaryMetrics:
-    """One class against the rest, as our pooling tells it."""
+    """One class against the rest, as our pooling predicts it."""
     values = np.where(one.target.labelled, one.target.values == place, np.nan)
     name = one.target.classes[place]
     own = replace(one.target, kind="binary", values=values, classes=(f"not {name}", name))
@@ -162,65 +173,75 @@ def _of_class(one: Validation, place: int) -> BinaryMetrics:
 
 
 def by_fold(one: Validation) -> Section:
-    """The figure of each model in each fold."""
+    """The figures of each model in each fold."""
     there = [i for i in range(len(one.splits)) if one.target.labelled[one.splits[i].test].any()]
     names = [one.splits[i].name for i in there]
-    rows = [
-        [model, *(fold.headline.value for fold in found.folds)]
-        for model, found in one.metrics.items()
+    known = one.target.labelled
+    sizes = [
+        ["training", *(known[one.splits[i].train].sum() for i in there)],
+        ["test", *(known[one.splits[i].test].sum() for i in there)],
     ]
-    sizes = [_size(one, i) for i in there]
     times = [[model, *seconds] for model, seconds in one.seconds.items()]
     return Section(
         f"{one.target.name}: folds",
         tables=[
-            Table(["model", *names], rows, f"The {FIGURE[one.target.kind]} in each fold.", 3),
-            Table(
-                ["repertoires", *names],
-                [["learned from, told", *sizes]],
-                "Repertoires with a label.",
-            ),
+            *_figures_by_fold(one, names),
+            Table(["repertoires", *names], sizes, "Repertoires with a label."),
             Table(
                 ["seconds", *(split.name for split in one.splits)],
                 times,
-                "Time to choose settings, fit and tell the test repertoires; our model learns all "
-                "labels at once.",
+                f"Time to choose settings, train, and predict the test repertoires; {POOLING} is "
+                f"trained on all labels at once.",
                 1,
             ),
         ],
     )
 
 
-def _size(one: Validation, place: int) -> str:
-    known, split = one.target.labelled, one.splits[place]
-    return f"{known[split.train].sum()}, {known[split.test].sum()}"
+def _figures_by_fold(one: Validation, names: Sequence[str]) -> list[Table]:
+    """A table for each figure, the headline first."""
+    headline = FIGURE[one.target.kind]
+    found: dict[str, list[dict[str, Estimate | float]]] = {
+        model: [{headline: fold.headline, **_others(fold)} for fold in by_fold.folds]
+        for model, by_fold in one.metrics.items()
+    }
+    tables = []
+    for figure, example in found[POOLING][0].items():
+        rows = [
+            [model, *(getattr(fold[figure], "value", fold[figure]) for fold in folds)]
+            for model, folds in found.items()
+        ]
+        caption = f"The {figure} in each fold{BELOW.get(figure, '')}."
+        decimals = 3 if isinstance(example, Estimate) else _decimals(one.target)
+        tables.append(Table(["model", *names], rows, caption, decimals))
+    return tables
 
 
 def over_batches(one: Validation, over: Validation, batches: str) -> Section:
     """Batches left out, one at a time; `batches` says how many."""
     rows = [
-        [model, interval(found.pooled.headline), interval(one.headline(model))]
+        [model, over.said(found.pooled.headline), one.said(one.headline(model))]
         for model, found in over.metrics.items()
     ]
     own = over.metrics[POOLING].folds
     there = [split for split in over.splits if over.target.labelled[split.test].any()]
     each = [
-        [split.name, int(over.target.labelled[split.test].sum()), interval(found.headline)]
+        [split.name, int(over.target.labelled[split.test].sum()), over.said(found.headline)]
         for split, found in zip(there, own, strict=True)
     ]
     figure = FIGURE[one.target.kind]
     return Section(
         f"{one.target.name}: {batches} left out",
         [
-            "The repertoires of a batch are told by models that saw no repertoire of it. What is "
-            "told well in folds and not here was learned from the batch."
+            "The repertoires of a batch are predicted by models that were trained on none of them. "
+            "What is predicted well in folds and not here rests on the batch."
         ],
         [
             Table(
                 ["model", f"{figure}, batches left out", f"{figure}, folds"], rows, "All models."
             ),
             Table(
-                ["split", "told", f"{figure} of {POOLING}"],
+                ["split", "test repertoires", f"{figure} of {POOLING}"],
                 each,
                 "Each batch that was left out.",
             ),
@@ -228,9 +249,9 @@ def over_batches(one: Validation, over: Validation, batches: str) -> Section:
     )
 
 
-def _cell(estimate: Estimate) -> str:
+def _cell(figure: str) -> str:
     """A figure with its interval, which a narrow column does not break."""
-    return interval(estimate).replace(" to ", f"{NO_BREAK}to{NO_BREAK}")
+    return figure.replace(" to ", f"{NO_BREAK}to{NO_BREAK}")
 
 
 def _p(value: float) -> str:

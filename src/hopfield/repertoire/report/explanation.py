@@ -15,6 +15,11 @@ from hopfield.report import Figure, Report, Section, Table
 
 SHOWN = 50  # rows of a table
 LOGOS = 5  # of an output; each takes seconds to draw
+PHASE = (
+    "In the table receptors_90 is how many receptors hold 90 % of what speaks for the output, and "
+    "state_90 how many hold 90 % of the association of the state that adds most. Its phase says on "
+    "how many receptors the answer rests: one (fixed point), some (metastable), all alike (global)."
+)
 COLUMNS = ("repertoire_id", "output", "receptors", "receptors_90", "state", "state_90", "phase")
 
 
@@ -93,7 +98,7 @@ def sections(found: Explanation) -> list[Section]:
         ),
         Section(
             "On how many receptors answers rest",
-            found.findings(),
+            [*found.findings(), PHASE],
             [
                 Table(
                     repertoires.columns,

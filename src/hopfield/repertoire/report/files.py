@@ -55,10 +55,10 @@ def explained(report: RepertoireReport) -> list[Section]:
 
 
 def predictions(report: RepertoireReport) -> pl.DataFrame:
-    """What each model tells of repertoires that it was not fit on.
+    """What each model predicts of repertoires that it was not trained on.
 
     Returns:
-        A row for each repertoire that was told: `repertoire_id` (its number if redacted), `split`,
+        A row for each test repertoire: `repertoire_id` (its number if redacted), `split`,
         then of each target its label, and for each model the probability of the positive class, of
         each of several classes, or the quantity.
     """
@@ -89,19 +89,26 @@ def results(report: RepertoireReport) -> dict[str, Any]:
         "targets": [
             {
                 "name": one.target.name,
-                "findings": one.findings(),
+                "findings": findings,
                 "splits": _figures(one),
                 "batches": None if over is None else _figures(over),
                 "seeded": {
                     name: [kmers.name(feature) for feature in features]
-                    for name, features in seeded.items()
+                    for name, features in report.seeded(place).items()
                 },
             }
-            for one, over, seeded in zip(
-                report.validations, report.batches, report.seeded, strict=True
+            for place, (one, over, findings) in enumerate(
+                zip(report.validations, report.batches, report.findings(), strict=True)
             )
         ],
-        "chosen": report.chosen,
+        "fits": {
+            name: {
+                "settings": report.chosen[name],
+                "epoch": fit.epoch,
+                "validation loss": plain(fit.loss),
+            }
+            for name, fit in report.fits.items()
+        },
     }
 
 

@@ -2,17 +2,14 @@
 
 import platform
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 
 from hopfield.repertoire import kmers
-from hopfield.repertoire.columns import said
 from hopfield.repertoire.contenders import POOLING, RANDOM
 from hopfield.repertoire.report.cohort import SHOWN, cohort, reading
 from hopfield.repertoire.report.comparison import by_fold, over_batches, side_by_side
 from hopfield.repertoire.report.report import FINAL, RepertoireReport
-from hopfield.repertoire.targets import Target
-from hopfield.repertoire.validation import FIGURE, Validation, interval
 from hopfield.report import Report, Section, Table
 
 USE = "For research use only"
@@ -25,48 +22,28 @@ def page(report: RepertoireReport, explained: Sequence[Section] = ()) -> Report:
     """The page of a run; with sections on what its answers rest on."""
     names = ", ".join(one.target.name for one in report.validations)
     study = report.plan.study
-    sections = [_findings(report)]
-    for one, over, seeded in zip(report.validations, report.batches, report.seeded, strict=True):
+    findings = [sentence for own in report.findings() for sentence in own]
+    sections = [Section("What was found", [*findings, *report.plan.notes])]
+    sections += [cohort(report), reading(report)]
+    for place, (one, over) in enumerate(zip(report.validations, report.batches, strict=True)):
         sections += [side_by_side(one), by_fold(one)]
         if over is not None:
-            sections.append(over_batches(one, over, _batches(report, over)))
-        sections.append(_seeds(report, one.target, seeded))
-    sections += [*explained, cohort(report), reading(report), _settings(report)]
+            sections.append(over_batches(one, over, report.batches_left_out(over)))
+        sections.append(_seeds(report, place))
+    sections += [*explained, _training(report), _settings(report)]
     shuffled = report.settings["shuffle_labels"] is not None
     return Report(
         f"{names} from {study.data.locus} repertoires. {USE}",
-        f"{USE}. {WARNING} {len(study.data)} repertoires with a label; what is told of each is "
-        f"told by models that had not seen it.{' LABELS ARE SHUFFLED.' * shuffled}",
+        f"{USE}. {WARNING} {len(study.data)} repertoires with a label; each is predicted by "
+        f"models that were not trained on it.{' LABELS ARE SHUFFLED.' * shuffled}",
         sections,
     )
 
 
-def _findings(report: RepertoireReport) -> Section:
-    sentences: list[str] = []
-    for one, over in zip(report.validations, report.batches, strict=True):
-        sentences += one.findings()
-        if over is not None:
-            sentences.append(
-                f"With {_batches(report, over)} left out, one at a time, {POOLING} tells "
-                f"{one.target.name} with {FIGURE[one.target.kind]} "
-                f"{interval(over.headline(POOLING))}; in the folds "
-                f"{interval(one.headline(POOLING))}."
-            )
-    return Section("What was found", [*sentences, *report.plan.notes])
-
-
-def _batches(report: RepertoireReport, over: Validation) -> str:
-    """How many batches were left out, of how many."""
-    names = said(report.plan.study.data.metadata[report.settings["batch"]])
-    return f"{len(over.metrics[POOLING].folds)} of {names.drop_nulls().n_unique()} batches"
-
-
-def _seeds(
-    report: RepertoireReport, target: Target, seeded: Mapping[str, tuple[int, ...]]
-) -> Section:
-    """The k-mers at which training of the final model began."""
+def _seeds(report: RepertoireReport, place: int) -> Section:
+    """The k-mers at which training of the final model began, for one of the targets."""
+    target, seeded = report.plan.study.targets[place], report.seeded(place)
     title = f"{target.name}: what training began at"
-    place = report.plan.study.targets.index(target)
     if not report.classifier.screens_:
         return Section(title, [f"{POOLING} began at random: nothing was seeded."])
     screen, clones = report.classifier.screens_[place], report.classifier.clones_[place]
@@ -88,7 +65,7 @@ def _seeds(
         Table(
             ["k-mer", "t", "chance explains it", "per 10 000 receptors", "also found in splits"],
             rows,
-            "k-mers of the final model, which learned from all labelled repertoires.",
+            "k-mers of the final model, which was trained on all labelled repertoires.",
         )
     ]
     if seeds.clones:
@@ -109,35 +86,50 @@ def _seeds(
     )
 
 
-def _settings(report: RepertoireReport) -> Section:
-    flat = {
-        name: value for name, value in report.settings.items() if not isinstance(value, dict | list)
-    }
-    model = report.classifier.get_params()
-    chosen = [
-        [name, ", ".join(f"{key} {value}" for key, value in own.items()) or "as given"]
+def _training(report: RepertoireReport) -> Section:
+    """Settings, epoch and loss of each fit of our model."""
+    chosen = {
+        name: ", ".join(f"{key} {value}" for key, value in own.items()) or "as given"
         for name, own in report.chosen.items()
-    ]
-    choices = Table(["split", "settings that were chosen"], chosen, "Choices of inner folds.")
-    libraries = [[name, version(name)] for name in LIBRARIES]
+    }
     inner = bool(report.settings["inner_folds"])
     return Section(
-        "Settings",
+        f"How {POOLING} was trained",
         [
-            "The same data, settings, seed and versions give the same figures.",
             f"Inner folds chose among {len(report.settings['candidates'])} candidates by the mean "
             f"loss."
             if inner
             else "No settings were chosen: there were no inner folds.",
+            "Some of the training repertoires are kept for validation. Training stops when their "
+            "loss falls no more, and the epoch after which it was least is kept; epoch 0 is the "
+            "start.",
         ],
         [
-            Table(["setting", "value"], [[k, str(v)] for k, v in flat.items()], "Of the run."),
             Table(
-                ["setting", "value"],
-                [[name, str(value)] for name, value in model.items()],
-                "Of the final model.",
+                ["split", "settings", "epoch that was kept", "validation loss"],
+                [[name, chosen[name], fit.epoch, fit.loss] for name, fit in report.fits.items()],
+                "Each fit.",
+            )
+        ],
+    )
+
+
+def _settings(report: RepertoireReport) -> Section:
+    flat = {
+        name: value for name, value in report.settings.items() if not isinstance(value, dict | list)
+    }
+    libraries = [[name, version(name)] for name in LIBRARIES]
+    return Section(
+        "Settings",
+        ["The same data, settings, seed and versions give the same figures."],
+        [
+            *(
+                Table(["setting", "value"], [[k, _shown(v)] for k, v in some.items()], caption)
+                for some, caption in (
+                    (flat, "Of the run."),
+                    (report.classifier.get_params(), "Of the final model."),
+                )
             ),
-            *([choices] if inner else []),
             Table(
                 ["library", "version"],
                 [*libraries, ["Python", platform.python_version()]],
@@ -145,3 +137,9 @@ def _settings(report: RepertoireReport) -> Section:
             ),
         ],
     )
+
+
+def _shown(value: object) -> str:
+    """A setting in words."""
+    words = {"None": "none", "True": "yes", "False": "no"}
+    return words.get(str(value), str(value))
