@@ -94,6 +94,16 @@ def test_what_is_read_is_not_written_over(command, cohort, capsys):
     assert read.read_bytes() == before
 
 
+@pytest.mark.parametrize("command", ["check", "predict", "explain"])
+def test_where_nothing_can_be_written_is_told_before_the_work(command, tmp_path, capsys):
+    (tmp_path / "folder").mkdir()
+    wrong = {"none/out.tsv": "there is no folder", "folder": "is a folder"}
+    inputs = ["nowhere.tsv"] if command == "check" else ["no model", "nowhere.tsv"]
+    for out, says in wrong.items():
+        assert main(["repertoire", command, *inputs, "-o", str(tmp_path / out)]) == 1
+        assert says in capsys.readouterr().err
+
+
 def test_targets_and_classes_that_there_are(cohort, tmp_path, capsys):
     out = tmp_path / "out.tsv"
     assert run("explain", cohort, "-o", out, "--target", "age") == 1

@@ -22,7 +22,10 @@ def run(options: argparse.Namespace) -> None:
     """Run `hopfield.repertoire.check` and print what it found."""
     from hopfield.repertoire.checking import check
     from hopfield.repertoire.reading import write_table
+    from hopfield.repertoire.reading.whole import check_writable
 
+    if options.out is not None:
+        check_writable(options.out)
     found = check(options.path, labels=options.label, **cohort_options(options))
     print(found)
     if options.out is not None:

@@ -33,8 +33,10 @@ def run(options: argparse.Namespace) -> None:
     from hopfield import _check
     from hopfield.repertoire.explanation import explain
     from hopfield.repertoire.prediction import check_spared, loaded, read_for
+    from hopfield.repertoire.reading.whole import check_writable
     from hopfield.repertoire.report.explanation import write, write_motifs
 
+    check_writable(options.out)
     if options.motifs is not None:
         options.motifs.mkdir(parents=True, exist_ok=True)  # before the work, lest it be lost
     classifier = loaded(options.model, options.device)

@@ -18,7 +18,9 @@ def run(options: argparse.Namespace) -> None:
     """Run `hopfield.repertoire.prediction.predict` and write what it found."""
     from hopfield.repertoire.prediction import check_spared, loaded, predict, read_for
     from hopfield.repertoire.reading import write_table
+    from hopfield.repertoire.reading.whole import check_writable
 
+    check_writable(options.out)
     classifier = loaded(options.model, options.device)
     data = read_for(classifier, options.path, strict=options.strict, **cohort_options(options))
     check_spared(options.out, options.path, data)

@@ -1,9 +1,12 @@
 """Files that are written whole or not at all."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
+
+from hopfield.errors import FileError
 
 
 @contextmanager
@@ -13,7 +16,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     A link stays, and leads to what is written. A device or a pipe, as `/dev/stdout` may be, is
     written to as it is.
     """
-    if path.is_char_device() or path.is_fifo():
+    if _is_stream(path):
         yield path
         return
     path = path.resolve()
@@ -23,3 +26,22 @@ def written_whole(path: Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def check_writable(path: Path) -> None:
+    """A file can be written there; to be asked before long work.
+
+    Raises:
+        FileError: it is a folder, or its own folder is missing or not to be written to.
+    """
+    folder = path.resolve().parent
+    if path.is_dir():
+        raise FileError(f"{path} is a folder; give the path of a file to write to")
+    if not folder.is_dir():
+        raise FileError(f"{path} cannot be written: there is no folder {folder}; make it first")
+    if not (_is_stream(path) or os.access(folder, os.W_OK)):
+        raise FileError(f"{path} cannot be written: its folder allows no writing; choose another")
+
+
+def _is_stream(path: Path) -> bool:
+    return path.is_char_device() or path.is_fifo()
