@@ -100,7 +100,7 @@ def test_nothing_in_a_message_is_obeyed_by_the_terminal(tmp_path, capsys):
     path.touch()
     assert main(["repertoire", "check", str(path)]) == 1
     error = capsys.readouterr().err
-    assert rf"{tmp_path}/metadata\x1b[31m\n.csv has no rows" in error
+    assert rf"{tmp_path}/metadata\x1b[31m\n.csv is empty" in error
     assert error.count("\n") == 1
 
 

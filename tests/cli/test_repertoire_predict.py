@@ -1,5 +1,7 @@
 """`hopfield repertoire predict` and `hopfield repertoire explain`."""
 
+import re
+
 import polars as pl
 import pytest
 
@@ -42,6 +44,7 @@ def test_predict_writes_a_table(cohort, tmp_path, capsys):
     assert table["repertoire_id"].to_list() == ["'=", "b", "c", "d", "e"]
     assert table["predicted: label"].to_list()[:4] == ["healthy", "positive"] * 2
     assert table["receptors"].to_list() == [100] * 4 + [None]
+    assert max(map(len, re.findall(r"\d\.(\d*)", out.read_text()))) == 6
 
 
 def test_explain_writes_receptors_motifs_and_a_page(cohort, tmp_path, capsys):

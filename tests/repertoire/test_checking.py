@@ -10,6 +10,9 @@ from hopfield.repertoire.checking import check
 from hopfield.repertoire.simulation import simulate
 
 HEADER = "junction_aa\tv_call\tj_call\tduplicate_count\n"
+EMPTY = (
+    "it is empty; a header and a row for each receptor are expected: export or transfer it again"
+)
 BETA, ALPHA = "TRBV5-1\tTRBJ2-7", "TRAV1-2\tTRAJ33"
 
 
@@ -108,13 +111,13 @@ def test_every_problem_is_told_at_once(folder):
     assert [problem.replace(f"{folder}/", "") for problem in found.problems] == [
         "the repertoires have receptors of 2 loci, TRA 1, TRB 6; choose one with locus (--locus), "
         "the others are left out then",
-        "'4' ('e.tsv'): it is empty",
+        f"'4' ('e.tsv'): {EMPTY}",
         "'6' ('g.tsv'): there is no such file",
         "'1', '3' have the same content; if a model learns from one and is tested on another, it "
         "looks too good",
     ]
     assert section(found, "Files")[4].split() == ["4", "e.tsv"]
-    assert found.table["problem"].to_list()[3:] == ["it is empty", None, "there is no such file"]
+    assert found.table["problem"].to_list()[3:] == [EMPTY, None, "there is no such file"]
     found = check(folder, labels=["dx"], locus="TRB")
     assert found.usable == 3
     assert "column 'dx' has one value, 'MS'; a label needs two" in found.problems

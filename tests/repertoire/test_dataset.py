@@ -114,8 +114,11 @@ def test_a_part_keeps_everything_together(folder, rows):
 
 
 BAD = {
-    "empty.tsv": (b"", "it is empty"),
-    "header.tsv": (HEADER.encode(), "it has no rows below its header"),
+    "empty.tsv": (b"", "it is empty; a header and a row for each receptor are expected: export"),
+    "header.tsv": (
+        HEADER.encode(),
+        "no rows below it; a row for each receptor is expected: export",
+    ),
     "stops.tsv": (
         (HEADER + receptors("*", "*", "X")).encode(),
         r"all of its rows are dropped: stop codon \(\*\) 2, unknown residue \(X\) 1",

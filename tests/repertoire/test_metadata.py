@@ -289,7 +289,8 @@ def test_files_do_not_lead_out_of_the_folder(write, tmp_path):
 
 
 WRONG = {
-    "nothing": ("", "has no rows"),
+    "nothing": ("", r"is empty; metadata \(.*\) or a table of receptors is expected"),
+    "nothing but lines": ("\n\n", "has no rows"),
     "a header": ("id,file\n", "has no rows; a header and a row per repertoire are expected"),
     "no columns": (
         "a,b\n1,2\n",

@@ -1,5 +1,7 @@
 """`predict`: what a model says of files, and what is wrong with them."""
 
+import shutil
+
 import numpy as np
 import polars as pl
 import pytest
@@ -40,6 +42,9 @@ def test_repertoires_are_told_as_by_the_classifier(fitted, planted, folder, tmp_
 
 
 def test_one_file_and_repertoires_in_memory(fitted, planted, folder):
+    shutil.copy(folder / "a.tsv.gz", folder / "copy.tsv.gz")  # no warning: nothing is learned
+    (folder / "f.tsv").unlink()
+    assert len(predict(fitted, folder)) == 6
     data = RepertoireDataset.from_repertoires(planted.repertoires[:1])
     one, same = predict(fitted, folder / "a.tsv.gz"), predict(fitted, data)
     assert one["repertoire_id"].to_list() == ["a"]

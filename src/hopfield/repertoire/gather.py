@@ -17,6 +17,7 @@ from hopfield.repertoire.metadata import Metadata, listed
 from hopfield.repertoire.reading import Reading, read
 
 WORKERS = 8  # at most: each holds the text of a file
+COPIES = "have the same content"
 
 
 @dataclass(frozen=True)
@@ -118,12 +119,18 @@ def _read(name: str, path: Path | None, fault: str | None, **how: Unpack[ReadOpt
 
 def usable(name: str, reading: Reading) -> Outcome:
     """What was read, or a problem if it has no receptors."""
-    if not reading.repertoires:
-        why = f"all of its rows are dropped: {counted(reading.dropped)}"
+    if reading.repertoires:
+        return reading
+    if reading.rows:
         return Problem(
-            name, reading.path, why if reading.rows else "it has no rows below its header"
+            name, reading.path, f"all of its rows are dropped: {counted(reading.dropped)}"
         )
-    return reading
+    return Problem(
+        name,
+        reading.path,
+        "it has a header, but no rows below it; a row for each receptor is expected: export it "
+        "again, or leave it out",
+    )
 
 
 def copies(names: Iterable[str], outcomes: Iterable[Outcome]) -> list[str]:
@@ -133,7 +140,7 @@ def copies(names: Iterable[str], outcomes: Iterable[Outcome]) -> list[str]:
         if isinstance(outcome, Reading):
             same.setdefault(outcome.digest, []).append(name)
     return [
-        f"{listed(own)} have the same content; if a model learns from one and is tested on "
+        f"{listed(own)} {COPIES}; if a model learns from one and is tested on "
         f"another, it looks too good"
         for own in same.values()
         if len(own) > 1

@@ -104,6 +104,11 @@ def metadata_as_it_is(
     path = Path(path)
     if not path.is_dir():
         check_regular(path)
+        if not path.stat().st_size:
+            raise FileError(
+                f"{path} is empty; metadata (a header and a row for each repertoire) or a table of "
+                f"receptors is expected"
+            )
         if is_repertoire(path):
             return _of_names([path.name], path.parent, outside=True)
         return _of_cells(path, id_column, file_column, outside)

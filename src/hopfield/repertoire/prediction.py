@@ -1,5 +1,6 @@
 """`predict`: what a model says of repertoires in files."""
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,10 @@ import numpy as np
 import polars as pl
 import torch
 
-from hopfield.errors import ArgumentError
+from hopfield.errors import ArgumentError, DataWarning
 from hopfield.repertoire.classifier import RepertoireClassifier
 from hopfield.repertoire.dataset import RepertoireDataset
-from hopfield.repertoire.gather import counted
+from hopfield.repertoire.gather import COPIES, counted
 from hopfield.repertoire.reading import Reading
 from hopfield.repertoire.repertoire import Repertoire
 
@@ -80,8 +81,13 @@ def loaded(model: RepertoireClassifier | str | Path, device: str = "auto") -> Re
 def read_for(
     classifier: RepertoireClassifier, path: str | Path, *, locus: str | None = None, **how: Any
 ) -> RepertoireDataset:
-    """Read repertoires as `RepertoireDataset.from_metadata`, by default at the model's locus."""
-    return RepertoireDataset.from_metadata(path, locus=locus or classifier.locus_, **how)
+    """Read repertoires as `RepertoireDataset.from_metadata`, by default at the model's locus.
+
+    Of repertoires with the same content nothing is said, as that matters to learning alone.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", f".*{COPIES}", DataWarning)
+        return RepertoireDataset.from_metadata(path, locus=locus or classifier.locus_, **how)
 
 
 def check_spared(out: str | Path, path: str | Path, data: RepertoireDataset) -> None:

@@ -16,6 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run `hopfield.repertoire.prediction.predict` and write what it found."""
+    import polars.selectors as cs
+
     from hopfield.repertoire.prediction import check_spared, loaded, predict, read_for
     from hopfield.repertoire.reading import write_table
     from hopfield.repertoire.reading.whole import check_writable
@@ -25,7 +27,10 @@ def run(options: argparse.Namespace) -> None:
     data = read_for(classifier, options.path, strict=options.strict, **cohort_options(options))
     check_spared(options.out, options.path, data)
     found = predict(classifier, data, progress=True)
-    write_table(found, options.out)
+    quantities = cs.float() & cs.starts_with("predicted: ")
+    probabilities = cs.float() - quantities
+    rounded = found.with_columns(probabilities.round(6), quantities.round_sig_figs(6))
+    write_table(rounded, options.out)
     told = found["receptors"].is_not_null().sum()
     print(f"{told} of {len(found)} repertoires: {options.out} (for research use only)")
 

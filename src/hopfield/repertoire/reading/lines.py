@@ -159,7 +159,10 @@ def _unix(block: bytes) -> bytes:
 def _check_text(first: bytes) -> None:
     """The file holds text that may be a table."""
     if not first.strip():
-        raise FileError("it is empty")
+        raise FileError(
+            "it is empty; a header and a row for each receptor are expected: export or transfer it "
+            "again"
+        )
     for start, what in NO_TABLE.items():
         if first.startswith(start):
             raise FileError(f"it is {what}; tab- or comma-separated text in UTF-8 is expected")
