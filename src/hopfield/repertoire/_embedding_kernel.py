@@ -4,7 +4,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-SYMBOLS = 21  # the residues, and padding
+from hopfield.repertoire.repertoire import SYMBOLS
+
 f32, i32 = np.float32, np.int32
 
 

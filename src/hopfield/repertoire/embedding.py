@@ -20,9 +20,8 @@ from torch.nn.functional import conv1d, embedding_bag, pad
 
 from hopfield import _check
 from hopfield.errors import ArgumentError
-from hopfield.repertoire.repertoire import ALPHABET
+from hopfield.repertoire.repertoire import ALPHABET, SYMBOLS
 
-SYMBOLS = len(ALPHABET) + 1
 CHANNELS = 3  # of position: from the start, from the end, from the middle
 ROWS_AT_ONCE = 4096
 INSTALLED = find_spec("numba") is not None

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
 
-from hopfield.repertoire.embedding import ROWS_AT_ONCE, SYMBOLS, Tables, all_scores
+from hopfield.repertoire.embedding import ROWS_AT_ONCE, Tables, all_scores
 from hopfield.repertoire.model import RepertoireNetwork
-from hopfield.repertoire.repertoire import ALPHABET, Repertoire
+from hopfield.repertoire.repertoire import ALPHABET, SYMBOLS, Repertoire
 
 Floats = NDArray[np.float64]
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from hopfield.errors import ArgumentError, ShapeError
 
 ALPHABET = "ACDEFGHIKLMNPQRSTVWY"  # the code of a residue is its place here + 1; 0 is padding
+SYMBOLS = len(ALPHABET) + 1
 LOCI = ("TRA", "TRB", "TRG", "TRD", "IGH", "IGK", "IGL")
 LONGEST = 255  # residues of a junction; IGH reaches about 60
 
