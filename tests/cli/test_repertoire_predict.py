@@ -1,6 +1,7 @@
 """`hopfield repertoire predict` and `hopfield repertoire explain`."""
 
 import re
+import shutil
 
 import polars as pl
 import pytest
@@ -88,13 +89,17 @@ def test_what_goes_wrong_is_told(command, cohort, tmp_path, capsys):
     assert "for research use only" in " ".join(capsys.readouterr().out.split())
 
 
-@pytest.mark.parametrize("command", ["predict", "explain"])
-def test_what_is_read_is_not_written_over(command, cohort, capsys):
-    read = cohort / "new" / "b.tsv"
-    before = read.read_bytes()
-    assert run(command, cohort, "-o", read) == 1
+@pytest.mark.parametrize("command", ["check", "predict", "explain"])
+@pytest.mark.parametrize("name", ["metadata.tsv", "=.tsv", "e.tsv"])
+def test_what_is_read_is_not_written_over(command, name, cohort, tmp_path, capsys):
+    folder = tmp_path / "new"
+    shutil.copytree(cohort / "new", folder)
+    (folder / "metadata.tsv").write_text("file\n=.tsv\ne.tsv\n")
+    before = (folder / name).read_bytes()
+    inputs = [folder] if command == "check" else [cohort / "model", folder]
+    assert main(["repertoire", command, *map(str, inputs), "-o", str(folder / name)]) == 1
     assert "is what is read here; write to another file" in capsys.readouterr().err
-    assert read.read_bytes() == before
+    assert (folder / name).read_bytes() == before
 
 
 @pytest.mark.parametrize("command", ["check", "predict", "explain"])

@@ -30,6 +30,7 @@ class Check:
 
     Attributes:
         path: of the metadata, folder or file.
+        files: of the repertoires; None where no file is named.
         table: what became of each repertoire; see `table`.
         loci: how many receptors there are of each.
         usable: how many repertoires can be used.
@@ -39,6 +40,7 @@ class Check:
     """
 
     path: Path
+    files: tuple[Path | None, ...]
     table: pl.DataFrame
     loci: dict[str, int]
     usable: int
@@ -121,6 +123,7 @@ def check(
     of_files = Counter(note for one in found if isinstance(one, Reading) for note in one.notes)
     return Check(
         path=Path(path),
+        files=known.files,
         table=table([account(name, one) for name, one in zip(names, found, strict=True)]),
         loci=present,
         usable=sum(used),

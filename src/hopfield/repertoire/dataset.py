@@ -214,6 +214,11 @@ class RepertoireDataset(Sequence[Repertoire]):
         """The names of the repertoires, each once."""
         return tuple(self.metadata["repertoire_id"])
 
+    @property
+    def files(self) -> tuple[Path | None, ...]:
+        """The files of the repertoires, those that were left out too; None where there is none."""
+        return tuple(None if one is None else one.path for one in (*self.readings, *self.problems))
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of ids and receptors, in order; where the files lie makes no difference."""

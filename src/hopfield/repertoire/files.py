@@ -1,5 +1,6 @@
 """The files of a folder: which of them are tables, which is metadata, what they are called."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from hopfield.errors import FileError
@@ -27,6 +28,23 @@ def check_regular(path: Path) -> None:
         raise FileNotFoundError(f"{path}: there is no such file or folder")
     if not path.is_file():
         raise FileError(f"{path}: it is no file; pipes and devices are not read")
+
+
+def check_spared(out: str | Path, path: str | Path, read: Iterable[Path | None]) -> None:
+    """Results are not written over what they are made from.
+
+    Args:
+        out: where they are to be written.
+        path: of the metadata, a folder, or one file of receptors.
+        read: the files of the repertoires.
+
+    Raises:
+        FileError: they would be.
+    """
+    path = Path(path)
+    found = filter(is_metadata, visible(path)) if path.is_dir() else (path,)
+    if Path(out).resolve() in {one.resolve() for one in (*found, *read) if one is not None}:
+        raise FileError(f"{out} is what is read here; write to another file")
 
 
 def is_table(file: str | Path) -> bool:

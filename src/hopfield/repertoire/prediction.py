@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from hopfield.errors import ArgumentError, DataWarning
+from hopfield.errors import DataWarning
 from hopfield.repertoire.classifier import RepertoireClassifier
 from hopfield.repertoire.dataset import RepertoireDataset
 from hopfield.repertoire.gather import COPIES, counted
@@ -88,22 +88,6 @@ def read_for(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", f".*{COPIES}", DataWarning)
         return RepertoireDataset.from_metadata(path, locus=locus or classifier.locus_, **how)
-
-
-def check_spared(out: str | Path, path: str | Path, data: RepertoireDataset) -> None:
-    """Results are not written over what they are made from.
-
-    Args:
-        out: where they are to be written.
-        path: what was given to `read_for`.
-        data: what it read.
-
-    Raises:
-        ArgumentError: they would be.
-    """
-    read = [Path(path), *(reading.path for reading in data.readings if reading is not None)]
-    if Path(out).resolve() in {one.resolve() for one in read}:
-        raise ArgumentError(f"{out} is what is read here; write to another file")
 
 
 def _notes(

@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Run `hopfield.repertoire.check` and print what it found."""
     from hopfield.repertoire.checking import check
+    from hopfield.repertoire.files import check_spared
     from hopfield.repertoire.reading import write_table
     from hopfield.repertoire.reading.whole import check_writable
 
@@ -29,6 +30,7 @@ def run(options: argparse.Namespace) -> None:
     found = check(options.path, labels=options.label, **cohort_options(options))
     print(found)
     if options.out is not None:
+        check_spared(options.out, options.path, found.files)
         write_table(found.table, options.out)
     if options.strict and found.problems:
         raise FileError(f"problems: {len(found.problems)}")

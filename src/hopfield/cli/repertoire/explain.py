@@ -32,7 +32,8 @@ def run(options: argparse.Namespace) -> None:
     """Run `hopfield.repertoire.explanation.explain` and write what it found."""
     from hopfield import _check
     from hopfield.repertoire.explanation import explain
-    from hopfield.repertoire.prediction import check_spared, loaded, read_for
+    from hopfield.repertoire.files import check_spared
+    from hopfield.repertoire.prediction import loaded, read_for
     from hopfield.repertoire.reading.whole import check_writable
     from hopfield.repertoire.report.explanation import write, write_motifs
 
@@ -44,7 +45,7 @@ def run(options: argparse.Namespace) -> None:
     if options.target is not None:
         _check.choice("--target", options.target, names)
     data = read_for(classifier, options.path, strict=options.strict, **cohort_options(options))
-    check_spared(options.out, options.path, data)
+    check_spared(options.out, options.path, data.files)
     found = explain(
         classifier,
         data,

@@ -18,14 +18,15 @@ def run(options: argparse.Namespace) -> None:
     """Run `hopfield.repertoire.prediction.predict` and write what it found."""
     import polars.selectors as cs
 
-    from hopfield.repertoire.prediction import check_spared, loaded, predict, read_for
+    from hopfield.repertoire.files import check_spared
+    from hopfield.repertoire.prediction import loaded, predict, read_for
     from hopfield.repertoire.reading import write_table
     from hopfield.repertoire.reading.whole import check_writable
 
     check_writable(options.out)
     classifier = loaded(options.model, options.device)
     data = read_for(classifier, options.path, strict=options.strict, **cohort_options(options))
-    check_spared(options.out, options.path, data)
+    check_spared(options.out, options.path, data.files)
     found = predict(classifier, data, progress=True)
     quantities = cs.float() & cs.starts_with("predicted: ")
     probabilities = cs.float() - quantities
