@@ -49,6 +49,28 @@ def test_problems_fail_if_strict(metadata, capsys):
     assert capsys.readouterr().err == "hopfield: nowhere.tsv: there is no such file or folder\n"
 
 
+def test_a_file_in_place_of_a_folder_is_told(metadata, capsys):
+    for command in (["check", str(metadata), "--file-column", "table", "--cache"], ["simulate"]):
+        assert main(["repertoire", *command, str(metadata)]) == 1
+        assert f"hopfield: {metadata} is a file; a folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [(("--clones", "0"), "--clones is 0; "), (("--motif", "SFEN~x"), "'x' is no number of bits; ")],
+)
+def test_signals_that_make_no_sense_are_told(option, says, tmp_path, capsys):
+    assert main(["repertoire", "simulate", str(tmp_path / "out"), *option]) == 1
+    assert f"hopfield: {says}" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_errors_of_the_system_are_told_without_their_number(tmp_path, capsys):
+    path = "x" * 300
+    assert main(["repertoire", "check", path]) == 1
+    assert capsys.readouterr().err == f"hopfield: {path}: File name too long\n"
+
+
 def test_files_outside_need_the_flag(metadata, capsys):
     (metadata.parent / "inner").mkdir()
     inner = metadata.parent / "inner" / "metadata.csv"

@@ -65,7 +65,7 @@ def test_explain_writes_receptors_motifs_and_a_page(cohort, tmp_path, capsys):
     assert table["association"].is_between(0, 1).all()
 
 
-def test_explain_without_sequences_and_names(cohort, tmp_path):
+def test_explain_without_sequences_and_names(cohort, tmp_path, capsys):
     out, folder = tmp_path / "sequences.tsv", tmp_path / "motifs"
     assert run("explain", cohort, "-o", out, "--motifs", folder, "--redact") == 0
     assert "junction_aa" not in pl.read_csv(out, separator="\t").columns
@@ -74,6 +74,7 @@ def test_explain_without_sequences_and_names(cohort, tmp_path):
     assert (folder / "motif-1.png").stat().st_size > 1000
     assert "junction_aa" not in (tmp_path / "sequences.associations.tsv").read_text()
     assert run("explain", cohort, "-o", out, "--motifs", out) == 1  # before the work
+    assert "is a file; a folder, new or there already, is expected" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["predict", "explain"])

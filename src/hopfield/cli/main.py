@@ -22,12 +22,19 @@ def main(arguments: list[str] | None = None) -> int:
             warnings.showwarning = show  # type: ignore[assignment]
             options.run(options)
     except (HopfieldError, OSError) as error:
-        print(f"hopfield: {printable(str(error))}", file=sys.stderr)
+        print(f"hopfield: {printable(told(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"hopfield: {options.stopped}", file=sys.stderr)
         return 130
     return 0
+
+
+def told(error: Exception) -> str:
+    """What went wrong; of an error of the system its file and reason, without its number."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def show(message: Warning | str, *_: object) -> None:

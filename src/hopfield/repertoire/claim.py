@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hopfield.errors import ArgumentError, FileError
-from hopfield.repertoire.reading.whole import written_whole
+from hopfield.repertoire.reading.whole import make_folder, written_whole
 
 SHOWN = 40  # characters of a setting that messages show
 
@@ -21,9 +21,10 @@ def claim(folder: Path, name: str, settings: dict[str, Any], what: str) -> None:
         what: the folder holds, in a word.
 
     Raises:
-        ArgumentError: it holds something else.
+        ArgumentError: it holds something else, or is a file.
         FileError: the file of settings is damaged.
     """
+    make_folder(folder)
     record = folder / name
     settings = json.loads(json.dumps(settings))  # as it will be read
     if record.exists():
@@ -34,9 +35,8 @@ def claim(folder: Path, name: str, settings: dict[str, Any], what: str) -> None:
                 f"folder, or remove it"
             )
         return
-    if folder.exists() and any(folder.iterdir()):
+    if any(folder.iterdir()):
         raise ArgumentError(f"{folder} is not empty and holds no {what}; choose a new folder")
-    folder.mkdir(parents=True, exist_ok=True)
     with written_whole(record) as part:
         part.write_text(json.dumps(settings, indent=1) + "\n")
 

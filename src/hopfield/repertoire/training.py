@@ -273,7 +273,8 @@ def _epoch(
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     total = 0.0
     starts = range(0, len(order), settings.batch)
-    for low in tqdm(starts, f"epoch {epoch}", disable=not progress or distributed.rank() > 0):
+    quiet = not progress or distributed.rank() > 0
+    for low in tqdm(starts, f"epoch {epoch}", leave=False, disable=quiet):
         batch = order[low : low + settings.batch]
         mine = distributed.own(batch)
         optimizer.zero_grad()

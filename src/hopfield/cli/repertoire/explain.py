@@ -34,12 +34,12 @@ def run(options: argparse.Namespace) -> None:
     from hopfield.repertoire.explanation import explain
     from hopfield.repertoire.files import check_spared
     from hopfield.repertoire.prediction import loaded, read_for
-    from hopfield.repertoire.reading.whole import check_writable
+    from hopfield.repertoire.reading.whole import check_writable, make_folder
     from hopfield.repertoire.report.explanation import write, write_motifs
 
     check_writable(options.out)
     if options.motifs is not None:
-        options.motifs.mkdir(parents=True, exist_ok=True)  # before the work, lest it be lost
+        make_folder(options.motifs)  # before the work, lest it be lost
     classifier = loaded(options.model, options.device)
     names = [task.name for task in classifier.tasks_.tasks]
     if options.target is not None:

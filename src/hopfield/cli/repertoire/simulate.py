@@ -86,7 +86,8 @@ def _signal(options: argparse.Namespace) -> "str | Signal":
     from hopfield.repertoire.simulation import Motif, Motifs, PublicClones
 
     if options.clones is not None:
-        return PublicClones(options.clones, options.mismatches or 0)
+        number = _check.positive_int("--clones", options.clones)
+        return PublicClones(number, options.mismatches or 0)
     _check.unused(options.mismatches, "--mismatches", "there are no --clones")
     if options.pwm is not None:
         return Motifs(tuple(Motif.read(path) for path in options.pwm))

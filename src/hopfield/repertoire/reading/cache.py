@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from hopfield.repertoire.reading.reading import Reading
-from hopfield.repertoire.reading.whole import written_whole
+from hopfield.repertoire.reading.whole import make_folder, written_whole
 from hopfield.repertoire.repertoire import Repertoire
 
 VERSION = 2  # of the form of entries, and of the rules of reading
@@ -40,7 +40,7 @@ def save(entry: Path, reading: Reading) -> None:
     of_path = ("path", "repertoires")
     account = {f.name: getattr(reading, f.name) for f in fields(reading) if f.name not in of_path}
     text = json.dumps({"genes": genes, "account": account})
-    entry.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(entry.parent)
     with written_whole(entry) as part:
         save_file(tensors, part, {"reading": text, "checksum": _checksum(text, tensors)})
 

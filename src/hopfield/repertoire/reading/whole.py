@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from hopfield.errors import FileError
+from hopfield.errors import ArgumentError, FileError
 
 
 @contextmanager
@@ -26,6 +26,17 @@ def written_whole(path: Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def make_folder(path: Path) -> None:
+    """A folder is there, made if it is missing.
+
+    Raises:
+        ArgumentError: a file is there.
+    """
+    if path.exists() and not path.is_dir():
+        raise ArgumentError(f"{path} is a file; a folder, new or there already, is expected")
+    path.mkdir(parents=True, exist_ok=True)
 
 
 def check_writable(path: Path) -> None:

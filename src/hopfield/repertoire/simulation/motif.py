@@ -170,7 +170,9 @@ def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError as error:
-        raise ArgumentError(f"{text!r} is no number of bits") from error
+        raise ArgumentError(
+            f"{text!r} is no number of bits; SFEN~2.5 is one motif with them"
+        ) from error
 
 
 def _with_bits(logits: NDArray[np.float64], bits: float) -> NDArray[np.float64]:
