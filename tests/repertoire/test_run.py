@@ -297,6 +297,7 @@ def test_shuffled_labels_stay_together_and_are_said():
         ({"label": "nothing"}, "no column 'nothing'"),
         ({"label": ["diagnosis", "diagnosis"]}, "named twice"),
         ({"seed": -1}, "seed is -1"),
+        ({"shuffle_labels": -1}, "shuffle_labels is -1"),
         ({"seed": 2**32}, "seed is 4294967296"),
     ],
 )

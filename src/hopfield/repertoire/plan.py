@@ -94,8 +94,12 @@ def plan(
     seed, k = how.get("seed", 0), how.get("folds", 5)
     if _check.positive_int("folds", k) < 2:
         raise ArgumentError(f"folds is {k}; at least 2 are expected")
-    if not isinstance(seed, int) or not 0 <= seed < 2**32:
-        raise ArgumentError(f"seed is {seed!r}; a whole number from 0 to 2**32 - 1 is expected")
+    shuffle = how.get("shuffle_labels")
+    for name, value in (("seed", seed), ("shuffle_labels", 0 if shuffle is None else shuffle)):
+        if not isinstance(value, int) or not 0 <= value < 2**32:
+            raise ArgumentError(
+                f"{name} is {value!r}; a whole number from 0 to 2**32 - 1 is expected"
+            )
     names = [labels] if isinstance(labels, str) else list(labels)
     if again := [name for name in names if names.count(name) > 1]:
         raise ArgumentError(f"label {again[0]!r} is named twice")
@@ -105,7 +109,6 @@ def plan(
     targets = tuple(target.subset(labelled) for target in whole)
     notes = [f"{(~labelled).sum()} repertoires have no label and are left out."]
     notes = notes if (~labelled).any() else []
-    shuffle = how.get("shuffle_labels")
     if shuffle is not None:
         targets = shuffled(targets, shuffle)
         notes += [
