@@ -116,6 +116,31 @@ def test_the_cohort_is_counted(sections):
     assert tables[2].rows[0][:3] == ["from 0 to 10", 30, 30]
 
 
+def test_the_cohort_shows_age_and_sex_and_comes_first(sections):
+    assert list(sections)[1:3] == ["Cohort", "Data"]
+    table = sections["Cohort"].tables[0]
+    assert table.columns[-2:] == ["age", "sex"]
+    for *_, age, sex in table.rows:
+        assert re.match(r"\d+ \(\d+ to \d+\)$", age)
+        assert re.match(r"\d+ female, \d+ male$", sex)
+
+
+def test_each_fold_has_all_figures_and_each_fit_its_epoch(sections):
+    captions = {
+        name: [table.caption for table in sections[f"{name}: folds"].tables[:3]]
+        for name in ("diagnosis", "amount")
+    }
+    assert captions["diagnosis"] == [
+        f"The {figure} in each fold." for figure in ("AUC", "PR-AUC", "Brier score")
+    ]
+    assert captions["amount"][0] == "The R² in each fold; below 0 it is no better than the mean."
+    (fits,) = sections["How Hopfield pooling was trained"].tables
+    assert [row[:3] for row in fits.rows] == [
+        [name, "as given", 0] for name in ("fold 1", "fold 2", "final model")
+    ]
+    assert all(loss > 0 for *_, loss in fits.rows)
+
+
 def test_intervals_are_drawn_where_they_belong():
     values = np.array([0.9, np.nan])
     figure = evaluation.intervals(

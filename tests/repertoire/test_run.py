@@ -186,6 +186,7 @@ def test_files_of_a_run(data, few, tmp_path):
     assert str(report).startswith(f"diagnosis of {FEW} repertoires, each predicted by models")
     assert f"\n{POOLING}  " in str(report)
     assert all(note in str(report) for note in report.plan.notes)
+    assert "With 1 of 2 batches left out, one at a time, the AUC of" in str(report)
     assert str(out / "report.html") in str(report)
 
 

@@ -16,6 +16,7 @@ HALVES = [
     Split("fold 2", np.arange(100), np.arange(100, 200)),
 ]
 LABEL = np.tile([0.0, 1.0], 100)
+WORSE = "Pooling is worse than regression on the gapped k-mers that seed it"
 TARGET = Target("illness", "binary", LABEL, ("no", "yes"))
 
 
@@ -65,7 +66,8 @@ def test_predictions_are_put_where_they_belong():
     ("strengths", "verdict"),
     [
         ({"ours": 4, "kmers": 1}, "Pooling adds to the gapped k-mers"),
-        ({"ours": 1, "kmers": 4}, "Pooling is worse than regression"),
+        ({"ours": 1, "kmers": 4}, f"{WORSE} (use that)"),
+        ({"ours": -4, "kmers": -1}, f"{WORSE}, for illness"),
         ({"ours": 2, "kmers": 2}, "Pooling adds nothing that can be shown here"),
     ],
 )

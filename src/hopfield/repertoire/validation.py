@@ -148,7 +148,8 @@ class Validation:
         if difference.low > 0:
             verdict = f"Pooling adds to the {kmers} that seed it"
         elif difference.high < 0:
-            verdict = f"Pooling is worse than regression on the {kmers} that seed it (use that)"
+            advice = " (use that)" if self.beats_chance(kmers) else ""
+            verdict = f"Pooling is worse than regression on the {kmers} that seed it{advice}"
         else:
             verdict = f"Pooling adds nothing that can be shown here to the {kmers} that seed it"
         return f"{verdict}, for {self.target.name}: {FIGURE[self.target.kind]} {figures}."

@@ -11,7 +11,7 @@ from hopfield.repertoire.contenders import POOLING, Fit
 from hopfield.repertoire.dataset import RepertoireDataset
 from hopfield.repertoire.explanation import Explanation
 from hopfield.repertoire.plan import Plan
-from hopfield.repertoire.validation import FIGURE, Validation, interval
+from hopfield.repertoire.validation import FIGURE, Validation
 
 PAGE = "report.html"
 FINAL = "final model"
@@ -77,9 +77,10 @@ class RepertoireReport:
         if over is None:
             return []
         return [
-            f"With {self.batches_left_out(over)} left out, one at a time, {POOLING} predicts "
-            f"{one.target.name} with {FIGURE[one.target.kind]} {interval(over.headline(POOLING))};"
-            f" in the folds {interval(one.headline(POOLING))}."
+            f"With {self.batches_left_out(over)} left out, one at a time, the "
+            f"{FIGURE[one.target.kind]} of {POOLING} for {one.target.name} is "
+            f"{over.said(over.headline(POOLING))}; in the folds "
+            f"{one.said(one.headline(POOLING))}."
         ]
 
     def __str__(self) -> str:
