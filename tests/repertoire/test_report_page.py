@@ -94,6 +94,8 @@ def test_a_quantity_has_its_own_words(sections):
     assert section.tables[0].decimals == 3  # a spread of 3.2
     assert "probability" not in sections["amount: Receptors"].paragraphs[0]
     assert "probability" in sections["kind, a: Receptors"].paragraphs[0]
+    rests = sections["amount: On how many receptors answers rest"]
+    assert "phase says on how many receptors that state rests" in rests.paragraphs[-1]
 
 
 def test_what_was_not_chosen_is_not_shown(sections):

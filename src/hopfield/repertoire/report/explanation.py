@@ -18,7 +18,7 @@ LOGOS = 5  # of an output; each takes seconds to draw
 PHASE = (
     "In the table receptors_90 is how many receptors hold 90 % of what speaks for the output, and "
     "state_90 how many hold 90 % of the association of the state that adds most. Its phase says on "
-    "how many receptors the answer rests: one (fixed point), some (metastable), all alike (global)."
+    "how many receptors that state rests: one (fixed point), some (metastable), all alike (global)."
 )
 COLUMNS = ("repertoire_id", "output", "receptors", "receptors_90", "state", "state_90", "phase")
 
