@@ -143,6 +143,12 @@ def test_each_fold_has_all_figures_and_each_fit_its_epoch(sections):
     assert all(loss > 0 for *_, loss in fits.rows)
 
 
+def test_every_curve_is_drawn_and_looks_different():
+    corner = np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 1.0])
+    _, *curves = evaluation.roc({f"class {i}": corner for i in range(9)}, "title").axes[0].lines
+    assert len({(line.get_color(), line.get_linestyle()) for line in curves}) == 9
+
+
 def test_intervals_are_drawn_where_they_belong():
     values = np.array([0.9, np.nan])
     figure = evaluation.intervals(

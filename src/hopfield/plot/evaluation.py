@@ -1,6 +1,7 @@
 """How good predictions are: ROC curves, reliability, figures with intervals."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle, product
 from typing import Any
 
 import numpy as np
@@ -16,16 +17,15 @@ def roc(curves: Mapping[str, tuple[Array, Array]], title: str) -> Any:
     """ROC curves.
 
     Args:
-        curves: by name, up to 4: false and true positive rates, `(P,)` each; the first is drawn
-            thicker.
+        curves: by name: false and true positive rates, `(P,)` each; the first is drawn thicker.
         title: of the picture.
     """
     figure, drawn = axes(title, "false positive rate", "true positive rate")
     drawn.plot([0, 1], [0, 1], color=COLOURS["all"], linestyle=":", linewidth=1)
-    for number, ((name, curve), colour) in enumerate(zip(curves.items(), ORDER, strict=False)):
-        drawn.step(
-            *curve, where="post", color=colour, label=name, linewidth=2.4 - 0.9 * (number > 0)
-        )
+    looks = product(("-", "--", "-.", ":"), ORDER)
+    for number, ((name, curve), (line, colour)) in enumerate(zip(curves.items(), cycle(looks))):
+        width = 2.4 - 0.9 * (number > 0)
+        drawn.step(*curve, where="post", label=name, color=colour, linestyle=line, linewidth=width)
     figure.set_size_inches(SIZE[0], SIZE[0] * 0.92)
     drawn.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     drawn.legend(loc="lower right", fontsize=8)
