@@ -157,7 +157,7 @@ def test_a_quantity(kmer):
     assert r2_score(age.values[TEST], predicted) > 0.99
     names = [*baselines(features, age)]
     assert CloneTest.name not in names
-    with pytest.raises(ArgumentError, match="public clones cannot tell target 'age'"):
+    with pytest.raises(ArgumentError, match="public clones cannot predict target 'age'"):
         CloneTest().fit(features, TRAIN, age)
 
 

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--motifs", type=Path, help="folder for matrices and logos, each a file")
     parser.add_argument("--top", type=int, default=50_000, help="receptors at most (50000)")
-    parser.add_argument("--target", help="of several that the model tells (the first)")
+    parser.add_argument("--target", help="of several that the model predicts (the first)")
     parser.add_argument("--class", dest="output", help="that is explained (of two the positive)")
     parser.add_argument(
         "--redact", action="store_true", help="write no names of repertoires, and no sequences"

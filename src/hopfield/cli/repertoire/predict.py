@@ -1,4 +1,4 @@
-"""Say what a model tells of new repertoires; for research use only."""
+"""Say what a model predicts of new repertoires; for research use only."""
 
 import argparse
 from pathlib import Path

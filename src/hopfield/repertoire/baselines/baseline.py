@@ -30,7 +30,7 @@ class Baseline(ABC):
 
     Attributes:
         name: as reports show it.
-        kinds: of targets that it can tell.
+        kinds: of targets that it can predict.
         grid: settings, the simplest first.
     """
 
@@ -52,12 +52,13 @@ class Baseline(ABC):
             groups: `(R,)`, repertoires that stay together in the inner folds.
 
         Raises:
-            ArgumentError: it cannot tell such a target, or the rows have labels of one class alone.
+            ArgumentError: it cannot predict such a target, or the rows have labels of one class
+                alone.
         """
         if target.kind not in self.kinds:
             raise ArgumentError(
-                f"{self.name} cannot tell target {target.name!r}, whose kind is {target.kind}; "
-                f"it tells {' and '.join(self.kinds)} targets"
+                f"{self.name} cannot predict target {target.name!r}, whose kind is {target.kind}; "
+                f"it predicts {' and '.join(self.kinds)} targets"
             )
         rows = rows[target.labelled[rows]]
         if not _varied(target, rows):
