@@ -92,23 +92,9 @@ def plan(
         ArgumentError: the labels, columns or settings make no sense.
     """
     seed, k = how.get("seed", 0), how.get("folds", 5)
-    if _check.positive_int("folds", k) < 2:
-        raise ArgumentError(f"folds is {k}; at least 2 are expected")
     shuffle = how.get("shuffle_labels")
-    for name, value in (("seed", seed), ("shuffle_labels", 0 if shuffle is None else shuffle)):
-        if not isinstance(value, int) or not 0 <= value < 2**32:
-            raise ArgumentError(
-                f"{name} is {value!r}; a whole number from 0 to 2**32 - 1 is expected"
-            )
-    names = [labels] if isinstance(labels, str) else list(labels)
-    if again := [name for name in names if names.count(name) > 1]:
-        raise ArgumentError(f"label {again[0]!r} is named twice")
-    whole = [data.target(name, how.get("kind"), how.get("positive")) for name in names]
-    labelled = np.any([target.labelled for target in whole], 0)
-    data = data.subset(labelled)
-    targets = tuple(target.subset(labelled) for target in whole)
-    notes = [f"{(~labelled).sum()} repertoires have no label and are left out."]
-    notes = notes if (~labelled).any() else []
+    _check_numbers(seed, k, shuffle)
+    data, targets, notes = _with_labels(data, labels, how.get("kind"), how.get("positive"))
     if shuffle is not None:
         targets = shuffled(targets, shuffle)
         notes += [
@@ -150,6 +136,30 @@ def plan(
         "hopfield": version("hopfield"),
     }
     return Plan(study, tuple(splits), tuple(batches), tuple(notes), settings)
+
+
+def _check_numbers(seed: int, folds: int, shuffle: int | None) -> None:
+    if _check.positive_int("folds", folds) < 2:
+        raise ArgumentError(f"folds is {folds}; at least 2 are expected")
+    for name, value in (("seed", seed), ("shuffle_labels", 0 if shuffle is None else shuffle)):
+        if not isinstance(value, int) or not 0 <= value < 2**32:
+            raise ArgumentError(
+                f"{name} is {value!r}; a whole number from 0 to 2**32 - 1 is expected"
+            )
+
+
+def _with_labels(
+    data: RepertoireDataset, labels: str | Sequence[str], kind: str | None, positive: object
+) -> tuple[RepertoireDataset, tuple[Target, ...], list[str]]:
+    """The repertoires with a label, their targets, and what is to be known of the others."""
+    names = [labels] if isinstance(labels, str) else list(labels)
+    if again := [name for name in names if names.count(name) > 1]:
+        raise ArgumentError(f"label {again[0]!r} is named twice")
+    whole = [data.target(name, kind, positive) for name in names]
+    labelled = np.any([target.labelled for target in whole], 0)
+    targets = tuple(target.subset(labelled) for target in whole)
+    left_out = [f"{(~labelled).sum()} repertoires have no label and are left out."]
+    return data.subset(labelled), targets, left_out if (~labelled).any() else []
 
 
 def shuffled(targets: Sequence[Target], seed: int) -> tuple[Target, ...]:
