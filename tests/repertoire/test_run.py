@@ -22,6 +22,7 @@ from hopfield.repertoire.classifier import RepertoireClassifier
 from hopfield.repertoire.contenders import POOLING, Pooling, candidates_of
 from hopfield.repertoire.dataset import RepertoireDataset
 from hopfield.repertoire.plan import plan, shuffled
+from hopfield.repertoire.repertoire import ALPHABET, Repertoire
 from hopfield.repertoire.run import train
 from hopfield.repertoire.simulation import simulate, simulated
 from hopfield.repertoire.targets import Target
@@ -214,25 +215,24 @@ def test_files_name_nobody_if_redacted_escape_what_metadata_says_and_tell_of_shu
         small(evil, tmp_path / "run", shuffle_labels=3)
 
 
-def test_what_is_redacted_is_never_written(data, few, tmp_path, monkeypatch):
-    fit, clone = Pooling.fit, "CASSWWWWWWF"
-
-    def public(self, *arguments):
-        fitted = fit(self, *arguments)
-        fitted.clones_ = (((clone, "TRBV2", "TRBJ1-1"),),)
-        fitted.seeds_ = replace(fitted.seeds_, clones=(clone,))
-        return fitted
-
-    def stopped(report):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Pooling, "fit", public)
-    monkeypatch.setattr(run, "write", stopped)
+def test_the_weights_of_a_redacted_model_show_no_public_clone(data, few, tmp_path):
+    clone = "CASSWHYMKQDTEAFF"
+    row = pl.DataFrame({"junction_aa": [clone], "v_call": ["TRBV2"], "j_call": ["TRBJ1-1"]})
+    carriers = data.metadata["diagnosis"] == "positive"
+    repertoires = [
+        Repertoire.from_frame("TRB", pl.concat([one.frame(), row], how="diagonal").fill_null(1))
+        if carries
+        else one
+        for one, carries in zip(data, carriers, strict=True)
+    ]
+    planted = RepertoireDataset.from_repertoires(repertoires, data.metadata)
     for name, redact in (("open", False), ("redacted", True)):
-        with pytest.raises(KeyboardInterrupt):
-            small(data, tmp_path / name, redact=redact)
-        model = (tmp_path / name / "model" / "model.json").read_text()
-        assert (clone in model) is not redact
+        small(planted, tmp_path / name, redact=redact)
+        model = RepertoireClassifier.load(tmp_path / name / "model")
+        best = model.network_.junctions.weight[:, : len(ALPHABET)].argmax(1)
+        shown = ["".join(ALPHABET[i] for i in kernel) for kernel in best.tolist()]
+        assert any(kernel in clone for kernel in shown) is not redact
+        assert (clone in (tmp_path / name / "model" / "model.json").read_text()) is not redact
 
 
 @pytest.mark.parametrize("change", ["removed", "emptied", "another"])

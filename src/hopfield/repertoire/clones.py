@@ -39,6 +39,11 @@ class Clones:
         """The same clones in some of the repertoires."""
         return Clones(self.presence[rows], self.keys)
 
+    @staticmethod
+    def none(repertoires: int) -> "Clones":
+        """No public clone in so many repertoires."""
+        return Clones(csr_array((repertoires, 0), dtype=np.uint8), np.empty(0, np.uint64))
+
 
 def public_clones(repertoires: Iterable[Repertoire]) -> Clones:
     """Which repertoire has which public clone.

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from hopfield.repertoire import distributed
 from hopfield.repertoire.baselines import baselines
 from hopfield.repertoire.classifier import RepertoireClassifier
+from hopfield.repertoire.clones import Clones
 from hopfield.repertoire.dataset import RepertoireDataset
 from hopfield.repertoire.features import Features
 from hopfield.repertoire.screen import Rows
@@ -107,6 +108,7 @@ class Pooling:
         candidates: what to change in the settings; the first is taken without inner folds.
         inner_folds: of the training rows; 0 for none.
         progress: show a bar.
+        clones: whether public clones seed it too; its weights then show their sequences.
     """
 
     name: str
@@ -115,6 +117,7 @@ class Pooling:
     candidates: Sequence[Mapping[str, Any]] = ({},)
     inner_folds: int = 0
     progress: bool = False
+    clones: bool = True
 
     def tell(self, study: Study, split: Split) -> Arrays:
         best = self.choose(study, split)
@@ -152,6 +155,7 @@ class Pooling:
     ) -> RepertoireClassifier:
         """The classifier with the settings of a candidate, fit on some rows; may be stopped."""
         settings = self.classifier.get_params() | dict(self.candidates[candidate])
+        clones = study.features.clones.of(rows) if self.clones else Clones.none(len(rows))
         repertoires: Any = study.data  # with their digest, which the final model keeps
         if len(rows) < len(study.data):
             repertoires = [study.data[i] for i in rows]
@@ -160,7 +164,7 @@ class Pooling:
             [target.subset(rows) for target in study.targets],
             groups=None if study.groups is None else study.groups[rows],
             rates=study.features.rates[rows],
-            clones=study.features.clones.of(rows),
+            clones=clones,
             checkpoint=self.store.checkpoint(f"{self.name}, {name}, candidate {candidate}"),
             progress=progress,
         )

@@ -96,7 +96,9 @@ def train(
     planned = replace(planned, settings=planned.settings | settings)
     with distributed.processes():
         store = Store(out, planned.settings)
-        pooling = Pooling(POOLING, classifier, store, candidates, inner_folds, progress)
+        pooling = Pooling(
+            POOLING, classifier, store, candidates, inner_folds, progress, clones=not redact
+        )
         told, final = _told(planned, pooling, out / MODEL)
         report = _judged(planned, told, final, data, out, progress)
         if distributed.rank() == 0:
@@ -134,9 +136,6 @@ def _final(planned: Plan, pooling: Pooling, folder: Path) -> Arrays:
     everything = np.arange(len(study.data))
     best = pooling.choose(study, Split(FINAL, everything, everything[:0]))
     fitted = pooling.fit(study, everything, best, FINAL, pooling.progress)
-    if planned.settings["redact"]:  # public clones are sequences of people
-        fitted.clones_ = tuple(() for _ in fitted.clones_)
-        fitted.seeds_ = replace(fitted.seeds_, clones=())
     if distributed.rank() == 0:
         fitted.save(folder)
     return Fit.of(fitted, best).arrays() | {"digest": np.array(_digest(folder))}

@@ -114,7 +114,7 @@ def reading(report: RepertoireReport) -> Section:
         sentences += [
             "This report is redacted: names of repertoires and subjects, receptors, what became of "
             "each file and why some could not be used are left out.",
-            "The weights of the model may still show parts of receptors that training began at.",
+            "Public clones seed no model here: they are sequences, which its weights would show.",
         ]
     else:
         sentences += [

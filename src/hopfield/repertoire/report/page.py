@@ -71,7 +71,11 @@ def _seeds(report: RepertoireReport, place: int) -> Section:
     if seeds.clones:
         known = [list(clone) for clone in clones if clone[0] in seeds.clones][:SHOWN]
         tables.append(Table(["junction", "V gene", "J gene"], known, "Public clones, likewise."))
-    those = "which are left out here" if report.redact else f"of which there are {len(clones)}"
+    those = (
+        "which seed nothing in a redacted run"
+        if report.redact
+        else f"of which there are {len(clones)}"
+    )
     return Section(
         title,
         [
