@@ -226,7 +226,7 @@ def table(kept: dict) -> str:
         cells = [interval([run[name] for run in runs.values()]) for name in names]
         asked = "best − .01" if case.least is None else f"≥ {case.least}"
         shares = ", ".join(f"{value['in top k']:.0%}" for value in told)
-        motifs = ", ".join(f"`{motif}`" for motif in told[0]["motifs"])
+        motifs = "; ".join(", ".join(f"`{m}`" for m in value["motifs"]) for value in told)
         took = "" if case_name not in times else spent(times[case_name])
         cells += [case.published, asked, folds_of_seeds, took, f"{case.minutes:.0f} min"]
         cells += [shares, motifs]

@@ -246,7 +246,7 @@ def test_what_is_kept_in_the_cache_is_the_same(folder, monkeypatch):
 
 
 def test_a_cache_that_cannot_be_is_no_fault_of_the_files(folder):
-    with pytest.raises(OSError, match=r"metadata\.csv"):
+    with pytest.raises(ArgumentError, match=r"metadata\.csv is a file; a folder"):
         RepertoireDataset.from_metadata(folder / "metadata.csv", cache=folder / "metadata.csv")
 
 

@@ -60,11 +60,14 @@ def test_every_target_has_its_pictures(sections):
         ]
         for name in ("diagnosis", "kind", "amount")
     }
-    models = ("Hopfield pooling", "gapped k-mers", "ensemble", "J genes alone")
+    models = [
+        row[0] for row in sections["diagnosis: all models on the same repertoires"].tables[0].rows
+    ]
     reliable = [f"Reliability: {model}" for model in models]
+    by_class = [f"Reliability: Hopfield pooling, {name}" for name in "abc"]
     assert names == {
         "diagnosis": ["diagnosis: all models", "ROC: diagnosis", *reliable],
-        "kind": ["kind: all models", "ROC: Hopfield pooling, by class"],
+        "kind": ["kind: all models", "ROC: Hopfield pooling, by class", *by_class],
         "amount": ["amount: all models", "Hopfield pooling"],
     }
     curves = sections["kind: all models on the same repertoires"].figures[1].light.axes[0]

@@ -65,7 +65,11 @@ def reproduce_cmv(
                 f"{data} has no sample {start}… with a CMV status, in a column {STATUS!r} of its "
                 f"metadata or in the tags of its files ('Cytomegalovirus +')"
             )
-    dataset = replace(dataset, metadata=dataset.metadata.with_columns(split))
+    dataset = replace(
+        dataset,
+        metadata=dataset.metadata.with_columns(split),
+        notes=(*dataset.notes, PUBLISHED),
+    )
     return train(dataset.subset(split.is_not_null().to_numpy()), STATUS, out, split=SPLIT, **how)
 
 

@@ -128,13 +128,19 @@ def _curves(one: Validation) -> list[Figure]:
             )
         ]
     if target.kind == "multiclass":
-        classes = [_of_class(one, place) for place in range(len(target.classes))]
-        return [_roc(dict(zip(target.classes, classes, strict=True)), f"{POOLING}, by class")]
+        classes = {name: _of_class(one, place) for place, name in enumerate(target.classes)}
+        return [
+            _roc(classes, f"{POOLING}, by class"),
+            *(_reliability(found, f"{POOLING}, {name}") for name, found in classes.items()),
+        ]
     strongest = max(one.confounders, key=lambda name: _or_least(one.headline(name).value))
-    names = dict.fromkeys([POOLING, KmerRegression.name, ENSEMBLE, strongest])
-    shown = {name: one.metrics[name].pooled for name in names}
-    binary = {name: found for name, found in shown.items() if isinstance(found, BinaryMetrics)}
-    return [_roc(binary, target.name), *(_reliability(binary[name], name) for name in binary)]
+    pooled = {name: found.pooled for name, found in one.metrics.items()}
+    binary = {name: found for name, found in pooled.items() if isinstance(found, BinaryMetrics)}
+    shown = dict.fromkeys([POOLING, KmerRegression.name, ENSEMBLE, strongest])
+    return [
+        _roc({name: binary[name] for name in shown}, target.name),
+        *(_reliability(found, name) for name, found in binary.items()),
+    ]
 
 
 def _roc(found: Mapping[str, BinaryMetrics], title: str) -> Figure:

@@ -84,7 +84,7 @@ def _seeds(report: RepertoireReport, place: int) -> Section:
             f"repertoires alone: those that chance would hardly bring forth, or the first two if "
             f"it may bring forth all; and at public clones that do so, {those}. A dot is any "
             f"residue. Training is free to leave them. The model without these seeds is "
-            f"'{RANDOM}' above."
+            f"'{RANDOM}' above, with the settings as given: inner folds choose none for it."
         ],
         tables,
     )
