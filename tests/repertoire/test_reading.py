@@ -300,6 +300,15 @@ def test_cdr3_get_their_anchors(tmp_path):
         assert [note for note in reading.notes if name in note and "anchors" in note]
 
 
+@pytest.mark.parametrize("name", ["cdr3_aa", "junction_aa"])
+def test_forms_in_one_column_are_never_mixed(tmp_path, name):
+    rows = ["CASSLGQFF\tTRBV2\tTRBJ1-1\t1"] * 5 + ["ASSLGQF\tTRBV2\tTRBJ1-1\t2"] * 5
+    reading = read(written(tmp_path, rows, header=f"{name}\tv_call\tj_call\tduplicate_count"))
+    assert receptors(reading) == {("CASSLGQFF", "TRBV2", "TRBJ1-1"): 15}
+    assert reading.changed["anchors added"] == 5
+    assert [note for note in reading.notes if "5 of 10" in note]
+
+
 def test_junctions_are_taken_as_they_are(tmp_path):
     rows = ["CASSLGQF\tTRBV2\tTRBJ1-1\t1"] * 9 + ["ASSLG\tTRBV2\tTRBJ1-1\t1"]
     header = "cdr3_aa\tv_call\tj_call\tduplicate_count"

@@ -16,7 +16,7 @@ from hopfield.repertoire.reading.reading import Reading
 from hopfield.repertoire.reading.whole import make_folder, written_whole
 from hopfield.repertoire.repertoire import Repertoire
 
-VERSION = 2  # of the form of entries, and of the rules of reading
+VERSION = 3  # of the form of entries, and of the rules of reading
 TENSORS = ("residues", "lengths", "v", "j", "counts")
 
 

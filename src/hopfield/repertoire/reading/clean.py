@@ -54,9 +54,9 @@ def clean(table: pl.DataFrame, form: Format, longest: int) -> Receptors:
     sound = sequence.str.contains(RESIDUES)
     lower = sequence.str.contains("[a-z]")
     junction = sequence.str.to_uppercase() if lower.any() else sequence
-    bare, notes = _form(junction.filter(sound), sequence.name in form.cdr3)
-    if bare:
-        junction = _with_anchors(junction, genes["J"], loci)
+    bare, notes = _bare(junction, sound, sequence.name in form.cdr3)
+    if bare.any():
+        junction = junction.zip_with(~bare, _with_anchors(junction, genes["J"], loci))
     kept, dropped = _tell_apart(
         {
             **_unmarked(table),
@@ -73,7 +73,7 @@ def clean(table: pl.DataFrame, form: Format, longest: int) -> Receptors:
     changed = {
         "white space": sequence.str.len_bytes() != table[sequence.name].str.len_bytes(),
         "lower case": lower,
-        "anchors added": pl.repeat(bare, len(table), eager=True),
+        "anchors added": bare,
         "count missing, taken as 1": number.is_null(),
         "count of 2^40 or more, taken as 1": number >= MOST,
         "count rounded": count != count.round(),
@@ -129,25 +129,26 @@ def _loci(chain: pl.Series, v: pl.Series, j: pl.Series) -> pl.Series:
     return pl.select(pl.coalesce(of_chain, pl.when(shared).then(of_j), of_v, of_j)).to_series()
 
 
-def _form(sequences: pl.Series, named_cdr3: bool) -> tuple[bool, tuple[str, ...]]:
-    """Whether sequences lack their anchors, told by what they are, and what to say of it."""
-    rows, column = len(sequences), sequences.name
-    if rows == 0:
-        return False, ()
-    begin = sequences.str.starts_with("C")
-    anchored = int((begin & sequences.str.contains("[FW]$")).sum())
-    if anchored <= USUAL * rows if named_cdr3 else begin.sum() < RARE * rows:
-        return True, (
-            f"{column} has no anchors: C was put before, and F or W by the J gene behind it",
-        )
-    if named_cdr3:
-        return False, (f"{column} has the anchors of junctions, and is taken as it is",)
-    if anchored < USUAL * rows:
-        return False, (
-            f"{anchored} of {rows} sequences in {column} begin with C and end with F or W, as "
-            f"junctions do",
-        )
-    return False, ()
+def _bare(
+    sequences: pl.Series, sound: pl.Series, named_cdr3: bool
+) -> tuple[pl.Series, tuple[str, ...]]:
+    """Which sequences lack their anchors, told by what they are, and what to say of it."""
+    column, rows = sequences.name, int(sound.sum())
+    begin = sequences.str.starts_with("C").fill_null(False)
+    whole = begin & sequences.str.contains("[FW]$").fill_null(False)
+    anchored = int((whole & sound).sum())
+    none = pl.repeat(False, len(sequences), dtype=pl.Boolean, eager=True)
+    if rows == 0 or (anchored >= USUAL * rows and not named_cdr3):
+        return none, ()
+    if named_cdr3 and anchored > USUAL * rows:
+        return none, (f"{column} has the anchors of junctions, and is taken as it is",)
+    if named_cdr3 or int((begin & sound).sum()) < RARE * rows:
+        note = f"{column} has no anchors: C was put before, and F or W by the J gene behind it"
+        return ~whole, (note + f"; {anchored} of {rows} had them" * (anchored > 0),)
+    return ~begin, (
+        f"{anchored} of {rows} sequences in {column} begin with C and end with F or W, as "
+        f"junctions do; those without C got both",
+    )
 
 
 def _with_anchors(cdr3: pl.Series, j_genes: pl.Series, loci: pl.Series) -> pl.Series:
