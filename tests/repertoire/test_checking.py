@@ -129,7 +129,7 @@ def test_every_problem_is_told_at_once(folder):
 
 def test_rows_that_are_named_wrongly_are_problems_beside_the_others(folder):
     (folder / "metadata.csv").write_text(
-        "id,file\nx,a.tsv\nx,b.tsv\n,c.tsv\n,../a.tsv\ny,none.tsv\nz,c.tsv\n"
+        "id,file\nx,a.tsv\nx,b.tsv\n,d.tsv\n,../a.tsv\ny,none.tsv\nz,c.tsv\nw,d.tsv\n"
     )
     found = check(folder)
     assert found.usable == 1
@@ -139,9 +139,10 @@ def test_rows_that_are_named_wrongly_are_problems_beside_the_others(folder):
     assert [problem.replace(f"{folder}/", "") for problem in found.problems] == [
         f"'x' ('a.tsv'): {unique}",
         f"'x' ('b.tsv'): {unique}",
-        "'' ('c.tsv'): it has no id",
+        "'' ('d.tsv'): it has no id",
         f"'' ('../a.tsv'): it has no id; {away}",
         "'y' ('none.tsv'): there is no such file",
+        "'w' ('d.tsv'): 2 repertoires name its file: split it into a file for each",
     ]
 
 

@@ -1,6 +1,7 @@
 """`gather`: the files of a cohort, read side by side; one that is bad does not stop the others."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -92,7 +93,10 @@ def gather(
     pool = ThreadPoolExecutor(_check.positive_int("workers", workers))
     try:
         names, files = metadata.frame["repertoire_id"], metadata.files
-        faults = map(metadata.fault, range(len(files)))
+        shared = Counter(files)
+        faults = [
+            metadata.fault(row) or _shared(file, shared[file]) for row, file in enumerate(files)
+        ]
         found = pool.map(partial(_read, **how), names, files, faults)
         return list(tqdm(found, "files", len(files), disable=not progress))
     finally:
@@ -115,6 +119,13 @@ def _read(name: str, path: Path | None, fault: str | None, **how: Unpack[ReadOpt
             raise  # the cache
         return Problem(name, path, error.strerror or str(error))
     return usable(name, reading)
+
+
+def _shared(file: Path | None, rows: int) -> str | None:
+    """What is wrong with a file that several rows name."""
+    if file is None or rows == 1:
+        return None
+    return f"{rows} repertoires name its file: split it into a file for each"
 
 
 def usable(name: str, reading: Reading) -> Outcome:
