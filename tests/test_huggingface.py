@@ -557,7 +557,7 @@ def test_masks_stay_masks_and_biases_biases():
     assert (bert.mask == given["attention_mask"].bool()[:, None]).all()
     decoder = hopfield.from_head(make("t5", "eager"), "decoder.block.1.layer.0", 2, inputs("t5"))
     assert decoder.bias.shape == (1, 7, 7)
-    assert decoder.mask.expand(1, 7, 7).equal(torch.ones(1, 7, 7, dtype=torch.bool).tril())
+    assert decoder.mask.equal(torch.ones(2, 7, 7, dtype=torch.bool).tril())
 
 
 def test_the_model_comes_back_as_it_was():

@@ -80,6 +80,11 @@ def from_head(
     calls, kept = run(model, inputs, wanted)
     _check_layer(layer, calls, len(kept))
     heads = kept[0]
+    if heads.softcap is not None:
+        raise ArgumentError(
+            f"layer {layer!r} bounds its scores (softcap = {heads.softcap}), which a Hopfield "
+            f"network does not; model.set_attn_implementation('sdpa') leaves the bound out"
+        )
     count = heads.state.shape[1]
     if isinstance(head, bool) or not isinstance(head, int) or not 0 <= head < count:
         raise ArgumentError(f"head is {head!r}; layer {layer!r} has heads 0 to {count - 1}")

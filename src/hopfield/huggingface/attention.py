@@ -1,5 +1,6 @@
 """The function that transformers calls for attention, and its registration."""
 
+import sys
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -17,11 +18,10 @@ from hopfield.network import DenseNetwork
 from hopfield.nn.attend import attend, before_readout, one_dtype
 
 NAME = "hopfield"
-PLAIN = "hopfield_attention"  # the same without options, to look at models of any implementation
+BESIDE = {stock: f"hopfield_beside_{stock}" for stock in ("eager", "sdpa")}  # looks at theirs
 
 # What changes the weights of some models, by its name in transformers.
 REFUSED = {
-    "softcap": "bounds the scores",
     "s_aux": "adds sinks to the scores",
     "sinks": "adds sinks to the scores",
     "head_mask": "scales the heads",
@@ -43,6 +43,7 @@ class Heads:
         projection: `(B, H, N, v)`.
         association: β, separation, and mask and bias as `(B or 1, H or 1, S or 1, N)` or None.
         limits: `steps`, `tol` and `backward` of `attend`.
+        softcap: a bound c of the scores, which become c·tanh(s/c) before mask and bias, or None.
     """
 
     state: Tensor
@@ -50,11 +51,12 @@ class Heads:
     projection: Tensor
     association: Association
     limits: dict[str, Any]
+    softcap: float | None = None
 
 
-OBSERVER: ContextVar[Callable[[nn.Module, Heads], None] | None] = ContextVar(
-    "observer", default=None
-)
+# Sees what the heads of a module associate; what it returns, if anything, is their read-out.
+Observer = Callable[[nn.Module, Heads], Tensor | None]
+OBSERVER: ContextVar[Observer | None] = ContextVar("observer", default=None)
 
 
 def register() -> None:
@@ -65,12 +67,86 @@ def register() -> None:
     """
     modeling = _check.extra("transformers.modeling_utils", "heads")
     masking = _check.extra("transformers.masking_utils", "heads")
-    for name, function in {NAME: associate, PLAIN: partial(associate, plain=True)}.items():
-        modeling.AttentionInterface.register(name, function)
-        masking.AttentionMaskInterface.register(name, masking.sdpa_mask)
+    modeling.AttentionInterface.register(NAME, associate)
+    masking.AttentionMaskInterface.register(NAME, masking.sdpa_mask)
+    for stock, name in BESIDE.items():
+        modeling.AttentionInterface.register(name, partial(beside, stock=stock))
+        masking.AttentionMaskInterface.register(name, masking.ALL_MASK_ATTENTION_FUNCTIONS[stock])
 
 
 def associate(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    output_attentions: bool | None = None,
+    softcap: float | None = None,
+    **given: Any,
+) -> tuple[Tensor, Tensor | None]:
+    """Attention as transformers asks for it, computed as association.
+
+    Args:
+        module: the layer; its config may hold options.
+        query: the states, `(B, H, S, d)`.
+        key: the stored patterns, `(B, H or fewer, N, d)`; each of them serves a group of heads.
+        value: the projections, `(B, H or fewer, N, v)`.
+        attention_mask: see `received`.
+        output_attentions: whether to return the weights of the read-out, too, without dropout. Some
+            models (GPT-2) keep this wish from their attention.
+        softcap: refused.
+        **given: see `received`.
+
+    Returns:
+        The read-out `(B, S, H, v)`; the weights `(B, H, S, N)` or None.
+
+    Raises:
+        ArgumentError: an option is bad, or an argument would change the weights in a way that is
+            not handled; the message names it.
+    """
+    if softcap is not None:
+        raise _refusal("softcap", "it bounds the scores")
+    heads = received(module, query, key, value, attention_mask, **given)
+    readout = _observed(module, heads)
+    if readout is None:
+        readout = attend(query, heads.stored, heads.projection, heads.association, **heads.limits)
+    return readout.transpose(1, 2).contiguous(), _weights(heads) if output_attentions else None
+
+
+def beside(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    stock: str,
+    **given: Any,
+) -> tuple[Tensor, Tensor | None]:
+    """Attention by transformers' own function, with an observer beside it.
+
+    Args:
+        module: the layer.
+        query: as for `associate`, like what follows.
+        key: the stored patterns.
+        value: the projections.
+        attention_mask: see `received`.
+        stock: "sdpa" or "eager"; the latter alone knows softcap.
+        **given: what transformers hands on besides.
+
+    Returns:
+        What transformers' function returns, bit for bit; or the read-out of the observer.
+    """
+    known = {name: value for name, value in given.items() if name != "softcap"}
+    heads = received(module, query, key, value, attention_mask, plain=True, **known)
+    if stock == "eager":
+        heads = replace(heads, softcap=given.get("softcap"))
+    readout = _observed(module, heads)
+    if readout is not None:
+        return readout.transpose(1, 2).contiguous(), None
+    return _own(stock, module)(module, query, key, value, attention_mask, **given)
+
+
+def received(
     module: nn.Module,
     query: Tensor,
     key: Tensor,
@@ -81,17 +157,16 @@ def associate(
     is_causal: bool | None = None,
     position_bias: Tensor | None = None,
     sliding_window: int | None = None,
-    output_attentions: bool | None = None,
     plain: bool = False,
     **others: Any,
-) -> tuple[Tensor, Tensor | None]:
-    """Attention as transformers asks for it, computed as association.
+) -> Heads:
+    """What transformers hands to attention, as association.
 
     Args:
         module: the layer; its config may hold options.
-        query: the states, `(B, H, S, d)`.
-        key: the stored patterns, `(B, H or fewer, N, d)`; each of them serves a group of heads.
-        value: the projections, `(B, H or fewer, N, v)`.
+        query: as for `associate`, like what follows.
+        key: the stored patterns.
+        value: the projections.
         attention_mask: bool, True takes part, or floating, to be added; `(B, 1 or H, S, N)`. None
             with a causal layer and S > 1: state i sees patterns 0 to i.
         dropout: the probability with which the read-out drops a weight.
@@ -99,17 +174,11 @@ def associate(
         is_causal: default `module.is_causal`, or else True.
         position_bias: added to the scores.
         sliding_window: refused where the mask does not have it already.
-        output_attentions: whether to return the weights of the read-out, too, without dropout. Some
-            models (GPT-2) keep this wish from their attention.
         plain: leave options aside: attention.
         **others: what transformers hands on besides.
 
-    Returns:
-        The read-out `(B, S, H, v)`; the weights `(B, H, S, N)` or None.
-
     Raises:
-        ArgumentError: an option is bad, or an argument would change the weights in a way that is
-            not handled; the message names it.
+        ArgumentError: as for `associate`.
     """
     for name, what in REFUSED.items():
         if others.get(name) is not None:
@@ -123,8 +192,8 @@ def associate(
     if causal:
         mask = torch.ones(states, patterns, dtype=torch.bool, device=query.device).tril()
     elif mask is not None and mask.dtype != torch.bool:
-        bias = mask if bias is None else bias + mask
-        mask = None
+        added, mask = _as_mask(mask) if plain else (mask, None)
+        bias = added if bias is None else bias if added is None else bias + added
     own = query.shape[-1] ** -0.5 if scaling is None else scaling
     association, limits = checked({}, own) if plain else of_layer(module, own)
     association = replace(
@@ -135,11 +204,22 @@ def associate(
         dropout=dropout,
     )
     stored, projection = _for_each_head(key, query), _for_each_head(value, query)
-    heads = Heads(query, stored, projection, association, limits)
-    if (observer := OBSERVER.get()) is not None:
-        observer(module, heads)
-    readout = attend(query, stored, projection, association, **limits)
-    return readout.transpose(1, 2).contiguous(), _weights(heads) if output_attentions else None
+    return Heads(query, stored, projection, association, limits)
+
+
+def _observed(module: nn.Module, heads: Heads) -> Tensor | None:
+    """What the observer makes of the heads, if there is one."""
+    observer = OBSERVER.get()
+    return None if observer is None else observer(module, heads)
+
+
+def _own(stock: str, module: nn.Module) -> Callable[..., tuple[Tensor, Tensor | None]]:
+    """Transformers' own function of attention: eager attention is written in each model's file."""
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+    file = sys.modules[type(module).__module__]
+    eager = getattr(file, "eager_attention_forward", None) if stock == "eager" else None
+    return sdpa_attention_forward if eager is None else eager
 
 
 def _weights(heads: Heads) -> Tensor:
@@ -147,6 +227,13 @@ def _weights(heads: Heads) -> Tensor:
     with one_dtype(heads.state, heads.stored) as (state, stored):
         network = DenseNetwork(heads.association, None, stored)
         return network.weights(before_readout(network, state, **heads.limits))
+
+
+def _as_mask(added: Tensor) -> tuple[Tensor | None, Tensor]:
+    """What eager attention adds to the scores, as bias, if any, and mask."""
+    seen = added > torch.finfo(added.dtype).min / 2
+    bias = added.masked_fill(~seen, 0.0)
+    return (bias if bias.any() else None), seen
 
 
 def _for_each_head(patterns: Tensor, query: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hopfield.huggingface.attention import NAME, OBSERVER, PLAIN, Heads
+from hopfield.huggingface.attention import BESIDE, NAME, OBSERVER, Heads, Observer
 from hopfield.huggingface.options import layer_configs
 
 
@@ -37,30 +37,33 @@ def run(
             kept.append(heads)
         calls.append(name)
 
-    token = OBSERVER.set(note)
-    try:
-        with _watched(model), _in_eval_mode(model):
-            _ = model(**inputs) if isinstance(inputs, Mapping) else model(inputs)
-    finally:
-        OBSERVER.reset(token)
+    with watched(model, note), in_eval_mode(model):
+        _ = model(**inputs) if isinstance(inputs, Mapping) else model(inputs)
     return calls, kept
 
 
 @contextmanager
-def _watched(model: nn.Module) -> Iterator[None]:
-    """All attention goes through this library; what already did, with its options."""
+def watched(model: nn.Module, observer: Observer) -> Iterator[None]:
+    """All attention inside goes by the observer; the model computes what it computes without.
+
+    Layers that associate by this library do so with their options; others by transformers' own
+    function, eager attention where they have it, PyTorch's otherwise.
+    """
     before = [(config, config._attn_implementation) for config in layer_configs(model)]
+    token = OBSERVER.set(observer)
     try:
-        for config, implementation in before:  # the public setter changes configs inside, too
-            config._attn_implementation_internal = NAME if implementation == NAME else PLAIN
+        for config, stock in before:  # the public setter changes configs inside, too
+            own = NAME if stock == NAME else BESIDE.get(stock, BESIDE["sdpa"])
+            config._attn_implementation_internal = own
         yield
     finally:
-        for config, implementation in before:
-            config._attn_implementation_internal = implementation
+        for config, stock in before:
+            config._attn_implementation_internal = stock
+        OBSERVER.reset(token)
 
 
 @contextmanager
-def _in_eval_mode(model: nn.Module) -> Iterator[None]:
+def in_eval_mode(model: nn.Module) -> Iterator[None]:
     """No dropout; afterwards each module is in the mode in which it was."""
     training = [module for module in model.modules() if module.training]
     model.eval()
