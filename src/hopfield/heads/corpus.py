@@ -1,0 +1,222 @@
+"""What a model is looked at with: texts or images, cut into sequences, in batches."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hopfield import _check
+from hopfield._text import one_line
+from hopfield.errors import ArgumentError, FileError
+
+LONGEST = 512  # tokens, where neither the user nor the tokenizer says less
+SHORTEST = 32  # tokens of what is left of a document; shorter sequences cannot have class IV
+IMAGES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some sequences of a corpus.
+
+    Attributes:
+        inputs: the keyword arguments of the model, `(B, …)` each; padding is at the end.
+        group: of each sequence, `(B,)`, from 0: neighbours of one document share one.
+        special: `(B, N)`, True at the tokenizer's special tokens; None where there are no tokens.
+    """
+
+    inputs: dict[str, Tensor]
+    group: Tensor
+    special: Tensor | None
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Sequences of one kind.
+
+    Attributes:
+        sequences: token numbers of each, special tokens included; or images, as tensors.
+        document: the number of the document that each comes from, rising.
+        special: the numbers of special tokens.
+        padding: the number of the token that fills up.
+    """
+
+    sequences: Sequence[Any]
+    document: Sequence[int]
+    special: tuple[int, ...] = ()
+    padding: int = 0
+
+    @property
+    def longest(self) -> int | None:
+        """Tokens of the longest sequence; None for images."""
+        return None if self._images else max(map(len, self.sequences))
+
+    @property
+    def _images(self) -> bool:
+        return isinstance(self.sequences[0], Tensor)
+
+    def groups(self, count: int) -> Tensor:
+        """At most `count` groups of neighbouring sequences, of almost equal size, `(n,)`."""
+        n = len(self.sequences)
+        return torch.arange(n) * min(count, n) // n
+
+    def batches(self, size: int, groups: int = 50, skip: int = 0) -> Iterator[Batch]:
+        """Batches, the longest sequences first.
+
+        Args:
+            size: sequences of a batch.
+            groups: how many there are at most.
+            skip: batches to leave out at the beginning.
+        """
+        order = sorted(range(len(self.sequences)), key=lambda n: -len(self.sequences[n]))
+        group = self.groups(groups)
+        for start in range(skip * size, len(order), size):
+            rows = order[start : start + size]
+            yield self._batch([self.sequences[n] for n in rows], group[rows])
+
+    def _batch(self, sequences: list[Any], group: Tensor) -> Batch:
+        if self._images:
+            return Batch({"pixel_values": torch.stack(sequences)}, group, None)
+        width = max(map(len, sequences))
+        tokens = torch.full((len(sequences), width), self.padding)
+        mask = torch.zeros(len(sequences), width, dtype=torch.long)
+        for row, sequence in enumerate(sequences):
+            tokens[row, : len(sequence)] = torch.tensor(sequence)
+            mask[row, : len(sequence)] = 1
+        special = torch.isin(tokens, torch.tensor(self.special, dtype=torch.long)) & mask.bool()
+        return Batch({"input_ids": tokens, "attention_mask": mask}, group, special)
+
+
+def tokenized(
+    texts: Iterable[str], tokenizer: Any, max_length: int | None = None, most: int | None = None
+) -> Corpus:
+    """Texts as sequences of tokens, each cut into windows with special tokens of their own.
+
+    What is left at the end of a cut text is dropped where it is shorter than 32 tokens.
+
+    Args:
+        texts: documents.
+        tokenizer: of transformers.
+        max_length: tokens of a sequence, special ones included; by default what the tokenizer
+            says, 512 at most.
+        most: sequences; None for all.
+
+    Raises:
+        ArgumentError: there is no text in the texts, or the length or the number is bad.
+    """
+    if max_length is None:
+        max_length = min(LONGEST, tokenizer.model_max_length)
+    max_length = _check.positive_int("max_length", max_length)
+    most = None if most is None else _check.positive_int("most", most)
+    before, after = _frame(tokenizer)
+    room = max_length - len(before) - len(after)
+    if room < 1:
+        raise ArgumentError(
+            f"max_length is {max_length}; the tokenizer adds {len(before) + len(after)} special "
+            f"tokens, so that more is expected"
+        )
+    sequences: list[list[int]] = []
+    document: list[int] = []
+    for number, text in enumerate(texts):
+        body = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        for start in range(0, len(body), room):
+            window = body[start : start + room]
+            if start == 0 or len(window) >= SHORTEST:
+                sequences.append([*before, *window, *after])
+                document.append(number)
+        if most is not None and len(sequences) >= most:
+            break
+    if not sequences:
+        raise ArgumentError("the texts are empty; texts with words are expected")
+    tells = {tokenizer.unk_token_id, tokenizer.mask_token_id}  # these stand for words
+    special = tuple(one for one in tokenizer.all_special_ids if one not in tells)
+    padding = 0 if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+    return Corpus(sequences[:most], document[:most], special, padding)
+
+
+def _frame(tokenizer: Any) -> tuple[list[int], list[int]]:
+    """The special tokens that a tokenizer puts before and after a text."""
+    inner = tokenizer("a", add_special_tokens=False)["input_ids"]
+    whole = tokenizer("a")["input_ids"]
+    for start in range(len(whole) - len(inner) + 1):
+        if whole[start : start + len(inner)] == inner:
+            return whole[:start], whole[start + len(inner) :]
+    raise ArgumentError(
+        "the tokenizer changes a text when it adds special tokens; none is expected"
+    )
+
+
+def read_texts(path: str | Path) -> list[str]:
+    """The documents of a text file, or of the .txt files of a folder by name, in UTF-8.
+
+    Raises:
+        FileError: there is no text: the file is missing, empty or binary.
+    """
+    path = Path(path)
+    files = sorted(path.glob("*.txt")) if path.is_dir() else [path]
+    if not files:
+        raise FileError(
+            f"{path} holds no .txt files; a text file, or a folder of them, is expected"
+        )
+    return [_read(file) for file in files]
+
+
+def _read(file: Path) -> str:
+    try:
+        text = file.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise FileError(f"{file} is no text in UTF-8 ({error.reason}); convert it first") from error
+    except OSError as error:
+        raise FileError(
+            f"{file} cannot be read: {error.strerror}; a text file is expected"
+        ) from error
+    if "\0" in text:
+        raise FileError(f"{file} is binary; a text file in UTF-8 is expected")
+    if not text.strip():
+        raise FileError(f"{file} is empty; a text file with words is expected")
+    return text
+
+
+def read_dataset(name: str) -> Iterator[str]:
+    """The texts of a dataset by the `datasets` library.
+
+    Args:
+        name: `NAME`, `NAME:SPLIT` or `NAME:SPLIT:COLUMN`; by default split "train", column "text".
+
+    Raises:
+        FileError: it cannot be loaded, or has no such column.
+        MissingExtraError: the `datasets` library is not installed.
+    """
+    datasets = _check.extra("datasets", "datasets")
+    name, *chosen = name.split(":")
+    split, column = (*chosen, *("train", "text")[len(chosen) :])[:2]
+    try:
+        rows = datasets.load_dataset(name, split=split, streaming=True)
+    except Exception as error:  # whatever the library raises for what it cannot load
+        raise FileError(f"dataset {name} ({split}) cannot be loaded: {one_line(error)}") from error
+    for row in rows:
+        if column not in row:
+            raise FileError(f"dataset {name} has no column {column!r}, but {', '.join(row)}")
+        yield row[column]
+
+
+def read_images(folder: str | Path, processor: Any, most: int | None = None) -> Corpus:
+    """The images of a folder, by name, as an image processor makes them ready.
+
+    Raises:
+        FileError: the folder holds no images, or one cannot be read.
+    """
+    image = _check.extra("PIL.Image", "heads")
+    files = sorted(file for file in Path(folder).glob("*") if file.suffix.lower() in IMAGES)[:most]
+    if not files:
+        raise FileError(f"{folder} holds no images; files like {', '.join(IMAGES)} are expected")
+    pixels = []
+    for file in files:
+        try:
+            opened = image.open(file).convert("RGB")
+        except OSError as error:
+            raise FileError(f"{file} cannot be read as an image: {one_line(error)}") from error
+        pixels.append(processor(opened, return_tensors="pt")["pixel_values"][0])
+    return Corpus(pixels, range(len(pixels)))
