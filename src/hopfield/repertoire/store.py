@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopfield.errors import DataWarning, FileError
+from hopfield.files.arrays import load_arrays
+from hopfield.files.claim import claim
+from hopfield.files.whole import written_whole
 from hopfield.repertoire import distributed
-from hopfield.repertoire.arrays import load_arrays
-from hopfield.repertoire.claim import claim
-from hopfield.repertoire.reading.whole import written_whole
 
 Arrays = dict[str, NDArray[Any]]
 SETTINGS, PARTS = "run.json", "parts"

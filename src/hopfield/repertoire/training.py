@@ -16,10 +16,10 @@ from tqdm import tqdm
 
 from hopfield import _check
 from hopfield.errors import ArgumentError, FileError
+from hopfield.files.whole import written_whole
 from hopfield.repertoire import distributed
 from hopfield.repertoire.head import fit_head
 from hopfield.repertoire.model import RepertoireNetwork
-from hopfield.repertoire.reading.whole import written_whole
 from hopfield.repertoire.repertoire import Repertoire
 from hopfield.repertoire.screen import Rows
 from hopfield.repertoire.seeding import Seeds, own_features, seed_states

@@ -12,8 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from hopfield.files.whole import make_folder, written_whole
 from hopfield.repertoire.reading.reading import Reading
-from hopfield.repertoire.reading.whole import make_folder, written_whole
 from hopfield.repertoire.repertoire import Repertoire
 
 VERSION = 3  # of the form of entries, and of the rules of reading

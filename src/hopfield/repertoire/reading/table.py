@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from hopfield._text import printable
-from hopfield.repertoire.reading.whole import written_whole
+from hopfield.files.whole import written_whole
 
 FORMULA = r"^[=+\-@]"  # how a cell begins that a spreadsheet may compute
 CONTROL = {one: printable(one) for one in map(chr, (*range(32), *range(127, 160)))}

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from hopfield.files.whole import written_whole
 from hopfield.repertoire import kmers
 from hopfield.repertoire.reading import write_table
-from hopfield.repertoire.reading.whole import written_whole
 from hopfield.repertoire.report import explanation
 from hopfield.repertoire.report.page import page
 from hopfield.repertoire.report.report import PAGE, RepertoireReport

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hopfield import _check
 from hopfield.errors import ArgumentError, FileError
-from hopfield.repertoire.arrays import load_arrays
+from hopfield.files.arrays import load_arrays
 from hopfield.repertoire.files import check_regular
 from hopfield.repertoire.repertoire import ALPHABET, LOCI, Repertoire
 from hopfield.repertoire.simulation.receptors import Receptors

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from hopfield.errors import FileError
-from hopfield.repertoire.claim import claim
+from hopfield.files.claim import claim
 from hopfield.repertoire.files import TRUTH_TABLE
 from hopfield.repertoire.reading.table import write_table
 from hopfield.repertoire.repertoire import Repertoire

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hopfield.errors import FileError
-from hopfield.repertoire.arrays import load_arrays
+from hopfield.files.arrays import load_arrays
 
 
 def test_a_file_that_is_damaged_is_one_clear_error(tmp_path):

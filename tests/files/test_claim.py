@@ -3,7 +3,7 @@
 import pytest
 
 from hopfield.errors import FileError
-from hopfield.repertoire.claim import claim
+from hopfield.files.claim import claim
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"5", b"[1]", b"\xff", b"[" * 100_000])

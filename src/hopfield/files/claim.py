@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hopfield.errors import ArgumentError, FileError
-from hopfield.repertoire.reading.whole import make_folder, written_whole
+from hopfield.files.whole import make_folder, written_whole
 
 SHOWN = 40  # characters of a setting that messages show
 
