@@ -23,7 +23,7 @@ def run(options: argparse.Namespace) -> None:
     from hopfield.repertoire.checking import check
     from hopfield.repertoire.files import check_spared
     from hopfield.repertoire.reading import write_table
-    from hopfield.repertoire.reading.whole import check_writable
+    from hopfield.files.whole import check_writable
 
     if options.out is not None:
         check_writable(options.out)

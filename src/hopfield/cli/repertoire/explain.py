@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> None:
     from hopfield.repertoire.explanation import explain
     from hopfield.repertoire.files import check_spared
     from hopfield.repertoire.prediction import loaded, read_for
-    from hopfield.repertoire.reading.whole import check_writable, make_folder
+    from hopfield.files.whole import check_writable, make_folder
     from hopfield.repertoire.report.explanation import write, write_motifs
 
     check_writable(options.out)

@@ -21,7 +21,7 @@ def run(options: argparse.Namespace) -> None:
     from hopfield.repertoire.files import check_spared
     from hopfield.repertoire.prediction import loaded, predict, read_for
     from hopfield.repertoire.reading import write_table
-    from hopfield.repertoire.reading.whole import check_writable
+    from hopfield.files.whole import check_writable
 
     check_writable(options.out)
     classifier = loaded(options.model, options.device)
