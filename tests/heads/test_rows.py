@@ -48,7 +48,7 @@ def way(request, monkeypatch):
 def around(batch, size):
     special = torch.zeros(batch, size, dtype=torch.bool)
     special[:, 0] = special[:, -1] = True
-    return Around(special, torch.arange(size), torch.rand(batch, size, size) > 0.8)
+    return Around(special, torch.arange(size).expand(batch, -1), torch.rand(batch, size, size) > 0.8)
 
 
 @pytest.mark.usefixtures("way")

@@ -68,9 +68,9 @@ def fill(
     """The statistics of rows of weights, those of S states after each other.
 
     Reads scores, weights and rising (R, N), the latter sorted, all finite; places (S,) of the
-    states among the patterns, or (0,); special, the numbers of special patterns; follows (S, N) or
-    (0, 0), 1 where the pattern before is of the state's token. Writes out (R, 13), in the order of
-    `rows.FIELDS`; adds the weight at each distance to profile (H, 2N - 1).
+    states among the patterns, -1 for none, or (0,); special, the numbers of special patterns;
+    follows (S, N) or (0, 0), 1 where the pattern before is of the state's token. Writes out
+    (R, 13), in the order of `rows.FIELDS`; adds the weight at each distance to profile (H, 2N - 1).
     """
     rows, patterns = weights.shape
     states = max(len(places), len(follows), 1)
@@ -112,8 +112,8 @@ def fill(
             enough = content > 1e-6
             out[r, 7] = _fewest(rising[r], left_out, wanted * content) if enough else 0
         out[r, 8] = p[0]
-        if len(places) > 0:
-            place = places[r % states]
+        place = places[r % states] if len(places) > 0 else -1
+        if place >= 0:
             out[r, 9] = p[place]
             out[r, 10] = p[place - 1] if place > 0 else 0.0
             line = profile[r // states]

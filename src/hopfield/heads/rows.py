@@ -43,8 +43,8 @@ class Around:
 
     Attributes:
         special: `(B, N)`, True at special patterns; None: there are none.
-        places: `(S,)`, the place of each state among the patterns; None: states and patterns are
-            of different sequences.
+        places: `(B, S)`, the place of each state among the patterns, −1 for one that has none and
+            is left out of the profile; None: states and patterns are of different sequences.
         follows: `(B, S, N)`, True where the pattern before carries the same token as the state;
             None where there are no tokens.
     """
@@ -150,7 +150,7 @@ def _compiled(
     special = empty.astype(np.int64)
     if around.special is not None:
         special = around.special[b].nonzero().squeeze(-1).numpy()
-    places = empty.astype(np.int64) if around.places is None else around.places.numpy()
+    places = empty.astype(np.int64) if around.places is None else around.places[b].numpy()
     follows = np.empty((0, 0), np.float32)
     if around.follows is not None:
         follows = around.follows[b].float().numpy()
@@ -210,14 +210,15 @@ def _plain(
         "first": p[..., 0],
     }
     if around.places is not None and profile is not None:
-        places = around.places.to(device)
-        index = places.expand(heaviest.shape)[..., None]
-        found["own"] = p.gather(-1, index).squeeze(-1)
+        places = around.places[b].to(device)
+        index = places.clamp(min=0).expand(heaviest.shape)[..., None]
+        found["own"] = p.gather(-1, index).squeeze(-1).masked_fill(places < 0, 0.0)
         before = p.gather(-1, (index - 1).clamp(min=0)).squeeze(-1)
-        found["previous"] = before.masked_fill(places == 0, 0.0)
+        found["previous"] = before.masked_fill(places <= 0, 0.0)
         distance = torch.arange(patterns, device=device) - places[:, None] + patterns - 1
+        there = p[:, places >= 0].flatten(1)
         line = torch.zeros(len(p), 2 * patterns - 1, dtype=p.dtype, device=device)
-        profile += line.index_add(-1, distance.flatten(), p.flatten(1)).numpy(force=True)
+        profile += line.index_add(-1, distance[places >= 0].flatten(), there).numpy(force=True)
     if around.follows is not None:
         follows = around.follows[b].to(p)
         found["matches"] = follows.sum(-1).expand(heaviest.shape)

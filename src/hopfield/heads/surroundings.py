@@ -1,0 +1,137 @@
+"""What lies round the heads of a call: which states count, what they see, which tokens are near."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hopfield.heads.rows import Around
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A sequence that states or patterns stand for.
+
+    Attributes:
+        tokens: `(B, N)`, or None: it has none, as an image.
+        special: `(B, N)`, True at special tokens, or None.
+        mask: `(B, N)`, True where there is no padding, or None: there is none.
+    """
+
+    tokens: Tensor | None
+    special: Tensor | None
+    mask: Tensor | None
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """The same for all heads of a call, and for all calls with the same mask.
+
+    Attributes:
+        mask: `(B or 1, S or 1, N)`, True is visible; None: all are.
+        chosen: `(B, Q)`, the states that are looked at; None: all.
+        valid: `(B, Q)`, False at padding.
+        visible: `(B, Q)`, how many patterns each sees.
+        content: `(B, Q)`, how many of them are not special.
+        around: what statistics ask for.
+        reachable: see `Tally`; None where states and patterns are of different sequences.
+    """
+
+    mask: Tensor | None
+    chosen: Tensor | None
+    valid: NDArray[np.bool_]
+    visible: NDArray[np.int64]
+    content: NDArray[np.int64]
+    around: Around
+    reachable: NDArray[np.float64] | None
+
+
+def look_round(
+    mask: Tensor | None,
+    shape: tuple[int, int, int],
+    of_states: Stream,
+    of_patterns: Stream,
+    cross: bool,
+    sample: int | None,
+    generator: torch.Generator,
+) -> Surroundings:
+    """The surroundings of a call.
+
+    Args:
+        mask: `(B or 1, S or 1, N)`, True is visible, or None.
+        shape: B, S and N.
+        of_states: the sequence of the states.
+        of_patterns: that of the stored patterns.
+        cross: whether they are different ones.
+        sample: how many states of each sequence to choose at random; None for all.
+        generator: chooses them.
+    """
+    batch, states, patterns = shape
+    seen = torch.ones(1, 1, patterns, dtype=torch.bool) if mask is None else mask.cpu()
+    seen = seen.expand(batch, -1, -1)
+    valid = _valid(seen, states, cross, of_states)
+    chosen = None
+    if sample is not None and sample < states:
+        order = torch.rand(batch, states, generator=generator).masked_fill(~valid, 2.0)
+        chosen = order.argsort(-1)[:, :sample].sort(-1).values
+        valid = valid.gather(-1, chosen)
+        if seen.shape[1] > 1:
+            seen = seen.gather(1, chosen[..., None].expand(-1, -1, patterns))
+    visible = seen.sum(-1).expand(valid.shape)
+    valid = valid & (visible > 0)
+    special = _fitting(of_patterns.special, patterns)
+    content = visible
+    if special is not None:
+        content = (seen & ~special[:, None]).sum(-1).expand(valid.shape)
+    places = follows = reachable = None
+    if not cross and states <= patterns:
+        places = torch.arange(states).expand(batch, -1) if chosen is None else chosen
+        places = (places + patterns - states).masked_fill(~valid, -1)
+        tokens = _fitting(of_patterns.tokens, patterns)
+        follows = None if tokens is None else _follows(tokens, places, seen)
+        reachable = _reachable(places, seen)
+    around = Around(special, places, follows)
+    found = (valid.numpy(), visible.numpy(), content.numpy())
+    return Surroundings(mask, chosen, *found, around, reachable)
+
+
+def _valid(seen: Tensor, states: int, cross: bool, stream: Stream) -> Tensor:
+    """`(B, S)`: a state is padding if nobody sees the pattern of its place, or its mask says so."""
+    batch, _, patterns = seen.shape
+    if not cross and states == patterns:
+        return seen.any(1)
+    own = _fitting(stream.mask, states)
+    return torch.ones(batch, states, dtype=torch.bool) if own is None else own.bool()
+
+
+def _fitting(of_stream: Tensor | None, size: int) -> Tensor | None:
+    """What is known of a stream, if it has as many places; some models shorten theirs."""
+    return None if of_stream is None or of_stream.shape[-1] != size else of_stream.cpu()
+
+
+def _follows(tokens: Tensor, places: Tensor, seen: Tensor) -> Tensor:
+    """`(B, S, N)`: the pattern is seen, and the token before it, elsewhere, is the state's own."""
+    own = tokens.gather(-1, places.clamp(min=0))
+    same = own[..., None] == tokens[:, None, :-1]
+    elsewhere = places[..., None] != torch.arange(tokens.shape[-1] - 1)
+    follows = torch.zeros(*places.shape, tokens.shape[-1], dtype=torch.bool)
+    follows[..., 1:] = same & elsewhere
+    return follows & seen
+
+
+def _reachable(places: Tensor, seen: Tensor) -> NDArray[np.float64]:
+    """How many states see a pattern at each distance from −(N − 1) to N − 1, `(2N − 1,)`."""
+    batch, patterns = len(seen), seen.shape[-1]
+    counts = np.zeros(2 * patterns - 1)
+    for b in range(batch):
+        there = places[b][places[b] >= 0]
+        if seen.shape[1] == 1:
+            marks = np.bincount(there.numpy(), minlength=patterns).astype(float)
+            counts += np.correlate(seen[b, 0].numpy().astype(float), marks, "full")
+        else:
+            state, pattern = seen[b, places[b] >= 0].nonzero(as_tuple=True)
+            distance = pattern - there[state] + patterns - 1
+            counts += np.bincount(distance.numpy(), minlength=2 * patterns - 1)
+    return counts

@@ -1,0 +1,161 @@
+"""What is summed up of the rows of one call of attention: its size does not grow with the text."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hopfield.heads.rows import FIELDS, Rows
+
+Array = NDArray[np.float64]
+
+BINS = 1024  # of k as a share of the visible patterns: (0, 1/1024] is the first
+MEANS = (  # what is averaged over states
+    *("visible", "k", "log_partition", "energy", "entropy", "entropy_share", "kl", "jacobian"),
+    *("jacobian_beta", "heaviest", "one", "special", "first", "own", "previous"),
+    *("matches", "matched"),
+)
+KINDS = ("I", "II", "III", "IV", "one")  # of states, by k; those with k = 1 are not in IV
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen of S states of a batch, in one call of attention.
+
+    Attributes:
+        rows: their statistics.
+        group: of each sequence, `(B,)`.
+        valid: `(B, S)`, False where there is padding.
+        visible: `(B, S)`, how many patterns a state sees.
+        content: `(B, S)`, how many of them are not special.
+        energy: `(B, H, S)`.
+        reachable: see `Tally`, with N in place of W; None where there are no distances.
+    """
+
+    rows: Rows
+    group: NDArray[np.int64]
+    valid: NDArray[np.bool_]
+    visible: NDArray[np.int64]
+    content: NDArray[np.int64]
+    energy: Array
+    reachable: Array | None
+
+
+@dataclass
+class Tally:
+    """Sums over the states of one call of attention, for G groups of sequences and H heads.
+
+    Attributes:
+        module: the name of the module that calls.
+        beta: of the scores.
+        cross: whether states and stored patterns are of different sequences.
+        states: `(G,)`, how many there are.
+        sums: `(G, H, 17)`, in the order of `MEANS`.
+        shares: `(G, H, 1025)`, how often k is so many 1024ths of the visible patterns, rounded up.
+        contents: the same without special patterns; 0 where these hold all of the weight.
+        matching: `(G,)`, states whose token comes before some visible pattern.
+        kinds: `(H, 5)`, states of each of `KINDS`.
+        stretch: `(H, 5)`, the sum of their Jacobian norms, without β.
+        profile: `(H, 2W − 1)`, the weight at each distance from −(W − 1) to W − 1.
+        reachable: `(2W − 1,)`, how often a pattern was visible at that distance.
+    """
+
+    module: str
+    beta: float
+    cross: bool
+    states: NDArray[np.int64]
+    sums: NDArray[np.float64]
+    shares: NDArray[np.int64]
+    contents: NDArray[np.int64]
+    matching: NDArray[np.int64]
+    kinds: NDArray[np.int64]
+    stretch: NDArray[np.float64]
+    profile: NDArray[np.float64]
+    reachable: NDArray[np.float64]
+
+    @classmethod
+    def empty(
+        cls, module: str, beta: float, cross: bool, groups: int, heads: int, width: int
+    ) -> "Tally":
+        """Nothing summed up yet.
+
+        Args:
+            module: the name of the module that calls.
+            beta: of the scores.
+            cross: whether states and stored patterns are of different sequences.
+            groups: G.
+            heads: H.
+            width: W, the most patterns of a sequence.
+        """
+        counts = np.zeros((groups, heads, BINS + 1), np.int64)
+        return cls(
+            module,
+            beta,
+            cross,
+            np.zeros(groups, np.int64),
+            np.zeros((groups, heads, len(MEANS))),
+            counts,
+            counts.copy(),
+            np.zeros(groups, np.int64),
+            np.zeros((heads, len(KINDS)), np.int64),
+            np.zeros((heads, len(KINDS))),
+            np.zeros((heads, 2 * width - 1)),
+            np.zeros(2 * width - 1),
+        )
+
+    @property
+    def heads(self) -> int:
+        """H."""
+        return self.sums.shape[1]
+
+    def add(self, seen: Seen) -> None:
+        """Add what was seen of a batch."""
+        found, beta = seen.rows, self.beta
+        for b, group in enumerate(seen.group):
+            valid = seen.valid[b]
+            visible = seen.visible[b, valid].astype(float)
+            of = {name: found[name][b][:, valid] for name in FIELDS}
+            entropy, most = of["entropy"], np.log(visible)
+            kl = np.maximum(most - entropy, 0.0)
+            share = of["k"] / visible
+            means = of | {
+                "visible": np.broadcast_to(visible, share.shape),
+                "energy": seen.energy[b][:, valid],
+                "entropy_share": entropy / np.where(most > 0, most, 1.0),
+                "kl": kl,
+                "jacobian_beta": of["jacobian"] * beta,
+                "one": of["k"] == 1,
+            }
+            matched = of["matches"][0] > 0
+            if matched.any():  # the weight of what follows counts where something does
+                means["matches"] = np.where(matched, of["matches"] / visible, 0.0)
+            self.states[group] += len(visible)
+            self.matching[group] += matched.sum()
+            self.sums[group] += np.stack([means[name].sum(-1) for name in MEANS], -1)
+            self.shares[group] += _histogram(share)
+            content = np.maximum(seen.content[b, valid], 1)
+            self.contents[group] += _histogram(of["k_content"] / content)
+            kind = kinds(of["k"], visible)
+            for number in range(len(KINDS)):
+                there = kind == number
+                self.kinds[:, number] += there.sum(-1)
+                self.stretch[:, number] += np.where(there, of["jacobian"], 0.0).sum(-1)
+        if found.profile is not None and seen.reachable is not None:
+            middle, reach = self.profile.shape[-1] // 2, found.profile.shape[-1] // 2
+            near = slice(middle - reach, middle + reach + 1)
+            self.profile[:, near] += found.profile
+            self.reachable[near] += seen.reachable
+
+
+def kinds(k: Array, visible: Array) -> NDArray[np.int64]:
+    """The number in `KINDS` of states by their k and how many patterns they see."""
+    by_share = (k[..., None] / visible[:, None] <= np.array([1 / 2, 1 / 8, 1 / 32])).sum(-1)
+    return np.where(k == 1, len(KINDS) - 1, by_share)
+
+
+def _histogram(share: Array) -> NDArray[np.int64]:
+    """How often each 1024th, rounded up, occurs in each row, `(H, 1025)`."""
+    heads = len(share)
+    bins = np.ceil(share * BINS - 1e-9).astype(np.int64)
+    flat = bins + (BINS + 1) * np.arange(heads)[:, None]
+    return np.bincount(flat.ravel(), minlength=heads * (BINS + 1)).reshape(heads, BINS + 1)
