@@ -1,7 +1,7 @@
 """`HeadStatistics`: what the heads of a model do, head by head, with intervals."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -202,7 +202,7 @@ def _heads(layer: int, tally: Tally, random: np.random.Generator) -> list[Head]:
                 tally.beta,
                 states,
                 visible,
-                float(np.floor(share * visible + 1e-6)),
+                max(1.0, float(np.round((share - 0.5 / BINS) * visible))),
                 share,
                 float(low),
                 float(high),
@@ -244,7 +244,7 @@ def tallies_of(arrays: dict[str, NDArray[Any]]) -> list[Tally]:
     """What `arrays_of` kept."""
     tallies = []
     while f"{len(tallies)}.module" in arrays:
-        own = {name: arrays[f"{len(tallies)}.{name}"] for name in Tally.__dataclass_fields__}
-        plain = {"module": str(own["module"]), "beta": float(own["beta"])}
-        tallies.append(Tally(**(own | plain | {"cross": bool(own["cross"])})))
+        own: dict[str, Any] = {f.name: arrays[f"{len(tallies)}.{f.name}"] for f in fields(Tally)}
+        own |= {name: own[name].item() for name in ("module", "beta", "cross")}
+        tallies.append(Tally(**own))
     return tallies
