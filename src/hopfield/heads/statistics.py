@@ -242,7 +242,7 @@ def arrays_of(tallies: Sequence[Tally]) -> dict[str, NDArray[Any]]:
 
 def tallies_of(arrays: dict[str, NDArray[Any]]) -> list[Tally]:
     """What `arrays_of` kept."""
-    tallies = []
+    tallies: list[Tally] = []
     while f"{len(tallies)}.module" in arrays:
         own: dict[str, Any] = {f.name: arrays[f"{len(tallies)}.{f.name}"] for f in fields(Tally)}
         own |= {name: own[name].item() for name in ("module", "beta", "cross")}
