@@ -74,14 +74,14 @@ def _places(heads: Sequence[Head]) -> list[str]:
     said = []
     if before := [head for head in heads if head.previous > 0.5]:
         said.append(
-            f"The token before has most of the weight of {_heads(before)} ({_named(before)}): a place, "
-            f"which a Gaussian can stand for, whatever the class."
+            f"The token before has most of the weight of {_heads(before)} ({_named(before)}): a "
+            f"place, which a Gaussian can stand for, whatever the class."
         )
     follow = [head for head in heads if head.induction > 2 * head.induction_chance + 0.05]
     if follow := sorted(follow, key=lambda head: -head.induction):
         said.append(
-            f"What follows the same token elsewhere has more than twice the weight that chance gives "
-            f"it in {_heads(follow)}, most of all in {_named(follow[:1])}: "
+            f"What follows the same token elsewhere has more than twice the weight that chance "
+            f"gives it in {_heads(follow)}, most of all in {_named(follow[:1])}: "
             f"{follow[0].induction:.2f}, where chance gives {follow[0].induction_chance:.2f}."
         )
     return said
