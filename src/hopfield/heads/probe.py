@@ -65,7 +65,7 @@ def probe(
         _check.choice("mode", mode, Mode.__args__)  # type: ignore[attr-defined]
     sample = _check.positive_int("sample", sample)
     corpus = texts if isinstance(texts, Corpus) else tokenized(texts, processor, max_length)
-    _fits(model, corpus)
+    check_fits(model, corpus)
     tokens = 0 if corpus.longest is None else sum(map(len, corpus.sequences))
     chosen: Mode = mode or ("sample" if tokens > MANY else "exact")
     width = corpus.longest or _patches(model)
@@ -136,7 +136,7 @@ def _save(folder: Path, watcher: Watcher, done: int) -> None:
         np.savez_compressed(file, allow_pickle=False, **kept)
 
 
-def _fits(model: nn.Module, corpus: Corpus) -> None:
+def check_fits(model: nn.Module, corpus: Corpus) -> None:
     """The model has places for the longest sequence."""
     places = getattr(getattr(model, "config", None), "max_position_embeddings", None)
     if corpus.longest is not None and places is not None and corpus.longest > places:

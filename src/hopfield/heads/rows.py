@@ -96,7 +96,7 @@ def rows(heads: Heads, around: Around, *, readout: bool = False) -> Rows:
     read = heads.projection.new_empty(*heads.state.shape[:3], heads.projection.shape[-1])
     fill = _compiled if _compiles(heads.state.device) else _plain
     for b, some in _chunks(batch, count, max(1, AT_ONCE // (states * patterns or 1))):
-        scores = _scores(heads, b, some)
+        scores = scores_of(heads, b, some)
         weights = scores.softmax(-1)
         own = None if profile is None else profile[some]
         fill(scores, weights, around, b, values[b, some], own)
@@ -112,7 +112,7 @@ def _chunks(batch: int, heads: int, size: int) -> Iterator[tuple[int, slice]]:
             yield b, slice(start, start + size)
 
 
-def _scores(heads: Heads, b: int, some: slice) -> Tensor:
+def scores_of(heads: Heads, b: int, some: slice) -> Tensor:
     """The scores of some heads of one sequence, `(h, S, N)`, at least float32 and finite."""
     association = heads.association
     dtype = torch.promote_types(heads.state.dtype, torch.float32)
