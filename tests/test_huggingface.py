@@ -16,75 +16,9 @@ from transformers.modeling_utils import AttentionInterface
 import hopfield
 from hopfield.errors import ArgumentError, DtypeError, MissingExtraError
 from hopfield.huggingface import attention, configure, options
+from tiny_models import CONFIGS, inputs, make, outputs, text
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
-SIZES = {
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 48,
-    "vocab_size": 99,
-    "max_position_embeddings": 64,
-    "initializer_range": 0.3,
-    "pad_token_id": 0,
-    "bos_token_id": 1,
-    "eos_token_id": 2,
-}
-DISTILLED = {
-    "dim": 32,
-    "n_layers": 2,
-    "n_heads": 4,
-    "hidden_dim": 48,
-    "vocab_size": 99,
-    "initializer_range": 0.3,
-}
-GPT2 = {
-    "n_embd": 32,
-    "n_layer": 2,
-    "n_head": 4,
-    "vocab_size": 99,
-    "n_positions": 64,
-    "initializer_range": 0.3,
-    "bos_token_id": 1,
-    "eos_token_id": 2,
-}
-T5 = {
-    "d_model": 32,
-    "d_kv": 8,
-    "num_layers": 2,
-    "num_heads": 4,
-    "d_ff": 48,
-    "vocab_size": 99,
-}
-PIXELS = {"image_size": 12, "patch_size": 4}
-WAVES = {
-    "conv_dim": (16, 16),
-    "conv_kernel": (10, 3),
-    "conv_stride": (5, 2),
-    "num_feat_extract_layers": 2,
-    "num_conv_pos_embeddings": 4,
-    "num_conv_pos_embedding_groups": 2,
-    "feat_extract_norm": "layer",
-    "do_stable_layer_norm": True,
-}
-
-CONFIGS = {
-    "bert": lambda: transformers.BertConfig(**SIZES),
-    "roberta": lambda: transformers.RobertaConfig(**SIZES),
-    "distilbert": lambda: transformers.DistilBertConfig(**DISTILLED),
-    "modernbert": lambda: transformers.ModernBertConfig(
-        **SIZES, local_attention=6, cls_token_id=1, sep_token_id=2
-    ),
-    "gpt2": lambda: transformers.GPT2Config(**GPT2),
-    "llama": lambda: transformers.LlamaConfig(**SIZES, num_key_value_heads=2),
-    "mistral": lambda: transformers.MistralConfig(**SIZES, num_key_value_heads=2, sliding_window=5),
-    "vit": lambda: transformers.ViTConfig(**SIZES, **PIXELS),
-    "clip": lambda: transformers.CLIPConfig(
-        text_config=SIZES, vision_config={**SIZES, **PIXELS}, projection_dim=16
-    ),
-    "wav2vec2": lambda: transformers.Wav2Vec2Config(**SIZES, **WAVES),
-    "t5": lambda: transformers.T5Config(**T5),
-}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -96,47 +30,8 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def make(name, implementation="hopfield", **more):
-    torch.manual_seed(1)
-    config = CONFIGS[name]()
-    for key, value in more.items():
-        setattr(config, key, value)
-    return transformers.AutoModel.from_config(config, attn_implementation=implementation).eval()
-
-
-def text(padded=True, left=False):
-    mask = torch.ones(2, 12, dtype=torch.long)
-    if padded:
-        mask[1, 8:] = 0
-    ids = torch.randint(3, 99, mask.shape)
-    return {"input_ids": ids, "attention_mask": mask.flip(1) if left else mask}
-
-
-def inputs(name, padded=True):
-    if name == "vit":
-        return torch.randn(2, 3, 12, 12)
-    if name == "clip":
-        return {**text(padded), "pixel_values": torch.randn(2, 3, 12, 12)}
-    if name == "wav2vec2":
-        mask = torch.ones(2, 400, dtype=torch.long)
-        mask[1, 250:] = 0
-        return {"input_values": torch.randn(2, 400), "attention_mask": mask if padded else None}
-    if name == "t5":
-        return {**text(padded), "decoder_input_ids": torch.randint(3, 99, (2, 7))}
-    return text(padded)
-
-
-def outputs(model, given):
-    """All floating tensors that come out, but what it caches."""
-    out = model(given) if isinstance(given, torch.Tensor) else model(**given)
-    found = [value for value in out.values() if isinstance(value, torch.Tensor)]
-    for part in ("text_model_output", "vision_model_output"):
-        found += [out[part].last_hidden_state] if part in out else []
-    return found
-
-
 @pytest.mark.parametrize("padded", [True, False])
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", sorted(CONFIGS.keys() - {"gemma2"}))
 def test_one_step_is_attention(name, padded):
     model, given = make(name, "sdpa"), inputs(name, padded)
     expected = outputs(model, given)
@@ -429,10 +324,8 @@ def test_a_sliding_window_must_be_in_the_mask():
 
 
 def test_models_that_do_more_are_refused():
-    config = transformers.Gemma2Config(**SIZES, num_key_value_heads=2, head_dim=8)
-    model = transformers.AutoModel.from_config(config, attn_implementation="hopfield")
     with pytest.raises(ArgumentError, match=r"^softcap was passed"):
-        model(**text())
+        make("gemma2")(**text())
 
 
 def test_a_mask_is_bool_or_floating():
