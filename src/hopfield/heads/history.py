@@ -1,7 +1,6 @@
-"""What became of the heads of a model while it learned: their statistics by step, and in short."""
+"""`History`: what became of the heads of a model while it learned, and that in short."""
 
-import csv
-from collections.abc import Mapping, Sequence
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,14 +8,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopfield.errors import ArgumentError, FileError
+from hopfield.heads.growing import read_rows
+from hopfield.heads.statistics import BOUNDS, QUANTILES, HeadStatistics
 from hopfield.phases import HeadClass
 
-QUANTILES = (5, 25, 50, 75, 95)
-BINS = 32  # of k as a share of the visible patterns; the bounds of classes lie between bins
-LAST_BIN = {HeadClass.IV: 1, HeadClass.III: 4, HeadClass.II: 16, HeadClass.I: 32}
-NAMES = ("step", "loss", "layer", "module", "head", "class")
-MEANS = ("visible", "k", "entropy", "kl", "jacobian", "jacobian_beta", "heaviest", "special")
-COLUMNS = (*NAMES, *(f"k{q:02}" for q in QUANTILES), *MEANS, "k_shares")
+BINS = 32  # of k as a share of the visible patterns; the bounds of the classes lie between bins
+MARGIN = 0.1
+NAMES = ("step", "loss", "layer", "module", "head", "class", "kind", "k")
+SHARES = tuple(f"share_{round(100 * at):02}" for at in QUANTILES)
+MEANS = (
+    *("visible", "one", "entropy", "entropy_share", "kl", "jacobian", "jacobian_beta"),
+    *("heaviest", "special", "first", "own", "previous", "induction"),
+)
+COLUMNS = (*NAMES, *SHARES, *MEANS, "counts")
+
+
+def rows_at(step: int, loss: float | None, found: HeadStatistics) -> list[dict[str, object]]:
+    """Rows of the table, one for each head; what is not known is left empty."""
+    rows = []
+    for head in found.heads:
+        numbers = dict(zip(SHARES, head.quantiles, strict=True))
+        numbers |= {name: getattr(head, name) for name in MEANS}
+        numbers |= {"loss": math.nan if loss is None else loss, "k": head.k}
+        row: dict[str, object] = {
+            name: "" if math.isnan(number) else f"{number:.6g}" for name, number in numbers.items()
+        }
+        row |= {"step": step, "layer": head.layer, "module": head.module, "head": head.head}
+        row |= {"class": int(head.head_class), "kind": head.kind}
+        row["counts"] = " ".join(map(str, found.histogram(head, BINS)))
+        rows.append(row)
+    return rows
 
 
 @dataclass(frozen=True)
@@ -26,14 +47,15 @@ class History:
     Attributes:
         step: `(T,)`, rising.
         loss: `(T,)`, NaN where it is not known.
-        layer: `(M,)`, of each head: the number of the call of attention, from 0.
-        module: `(M,)`, the module of that call.
+        layer: `(M,)`, the number of each head's call of attention, from 0.
+        module: of each head, the name of the module that calls.
         head: `(M,)`, its number in the layer.
         head_class: `(T, M)`, a `HeadClass` as a number.
-        k: `(T, M, 5)`, the quantiles at 5, 25, 50, 75 and 95 % of k as a share of the visible
-            patterns, over states.
-        k_shares: `(T, M, 32)`, how many states have a k of so many 32nds, rounded up.
-        means: by the names in `MEANS`, `(T, M)` each: means over states.
+        share: `(T, M, 5)`, of k as a share of the visible patterns the quantiles at 5, 25, 50, 75
+            and 95 %, over states.
+        counts: `(T, M, 32)`, how many states have a k of so many 32nds of the visible patterns,
+            rounded up.
+        mean: `(T, M)` each, by the names in `MEANS`; see `Head`.
     """
 
     step: NDArray[np.int64]
@@ -42,46 +64,47 @@ class History:
     module: tuple[str, ...]
     head: NDArray[np.int64]
     head_class: NDArray[np.int64]
-    k: NDArray[np.float64]
-    k_shares: NDArray[np.int64]
-    means: dict[str, NDArray[np.float64]]
+    share: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    mean: dict[str, NDArray[np.float64]]
 
     @classmethod
     def read(cls, path: str | Path) -> "History":
-        """Read what `HeadClassCallback` wrote.
+        """Read the table that `HeadClassCallback` or `watch` wrote.
 
         Raises:
-            FileError: the file is no such table, or does not have all heads at each step.
+            FileError: the file is no such table, is empty, or lacks some head at some step.
         """
-        rows = read_table(Path(path), COLUMNS)
-        if not rows:
-            raise FileError(f"{path} has no rows yet")
+        rows = sorted(read_rows(Path(path), COLUMNS), key=lambda row: int(row["step"]))
         heads = [(row["layer"], row["module"], row["head"]) for row in rows]
-        count = len(dict.fromkeys(heads))
-        if len(rows) % count or heads != heads[:count] * (len(rows) // count):
-            raise FileError(f"{path} does not hold the same {count} heads at each step")
+        count = len(set(heads))
+        if not rows or heads != heads[:count] * (len(rows) // count):
+            raise FileError(f"{path} does not hold the same heads at each step, or none")
 
         def of(name: str) -> NDArray[np.float64]:
             return np.array([float(row[name] or "nan") for row in rows]).reshape(-1, count)
 
-        shares = np.array([row["k_shares"].split() for row in rows], dtype=np.int64)
-        return cls(
-            of("step")[:, 0].astype(np.int64),
-            of("loss")[:, 0],
-            of("layer")[0].astype(np.int64),
-            tuple(module for _, module, _ in heads[:count]),
-            of("head")[0].astype(np.int64),
-            of("class").astype(np.int64),
-            np.stack([of(f"k{q:02}") for q in QUANTILES], -1),
-            shares.reshape(-1, count, BINS),
-            {name: of(name) for name in MEANS},
-        )
+        try:
+            counts = np.array([row["counts"].split() for row in rows], np.int64)
+            return cls(
+                of("step")[:, 0].astype(np.int64),
+                of("loss")[:, 0],
+                of("layer")[0].astype(np.int64),
+                tuple(module for _, module, _ in heads[:count]),
+                of("head")[0].astype(np.int64),
+                of("class").astype(np.int64),
+                np.stack([of(name) for name in SHARES], -1),
+                counts.reshape(-1, count, BINS),
+                {name: of(name) for name in MEANS},
+            )
+        except ValueError as error:
+            raise FileError(f"{path} is damaged: {error}") from error
 
-    def settled(self, margin: float = 0.1) -> NDArray[np.int64]:
+    def settled(self, margin: float = MARGIN) -> NDArray[np.int64]:
         """Classes that do not flicker, `(T, M)`.
 
-        A head keeps its class until the median of k is beyond the bound of that class by `margin`
-        of the bound; then it has the class of the median.
+        A head keeps its class until the median of k lies beyond the bound of that class by more
+        than `margin` of the bound; then it has the class of the median.
 
         Args:
             margin: 0 gives `head_class`.
@@ -91,72 +114,43 @@ class History:
         """
         if not 0 <= margin < 1:
             raise ArgumentError(f"margin is {margin!r}; a share in [0, 1) is expected")
-        upper = np.array([np.inf, 1 / 2, 1 / 8, 1 / 32])  # of classes I to IV
-        lower = np.array([1 / 2, 1 / 8, 1 / 32, -np.inf])
-        median = self.k[..., QUANTILES.index(50)]
+        highest = np.array([np.inf, *BOUNDS]) * (1 + margin)  # of classes I to IV
+        lowest = np.array([*BOUNDS, -np.inf]) * (1 - margin)
+        median = self.share[..., QUANTILES.index(0.5)]
         settled = self.head_class.copy()
-        for before, now, k in zip(settled, settled[1:], median[1:], strict=True):
-            inside = (k > lower[before - 1] * (1 - margin)) & (
-                k <= upper[before - 1] * (1 + margin)
-            )
-            now[inside] = before[inside]
+        for t in range(1, len(settled)):
+            before = settled[t - 1]
+            stays = (median[t] > lowest[before - 1]) & (median[t] <= highest[before - 1])
+            settled[t, stays] = before[stays]
         return settled
 
     def class_counts(self) -> NDArray[np.int64]:
         """How many heads are in classes I to IV, `(T, 4)`."""
-        return (self.head_class[..., None] == np.arange(1, 5)).sum(1)
+        return np.stack([(self.head_class == one).sum(-1) for one in HeadClass], -1)
 
-    def share_leaving(self, margin: float = 0.1) -> float:
-        """The share of the heads in class I at the first step that are not there at the last.
+    def share_leaving(self, margin: float = MARGIN) -> float:
+        """Of the heads in class I at the first step, the share that is in another at the last.
 
         Args:
-            margin: of `settled`.
+            margin: see `settled`.
 
         Returns:
             NaN if no head begins in class I.
         """
         settled = self.settled(margin)
         begins = settled[0] == HeadClass.I
-        return float((settled[-1, begins] != HeadClass.I).mean()) if begins.any() else float("nan")
+        return float((settled[-1, begins] != HeadClass.I).mean()) if begins.any() else math.nan
 
-    def switched_at(self, margin: float = 0.1) -> NDArray[np.int64]:
-        """The step from which each head has the class of the end, `(M,)`; −1: it always had.
+    def switched_at(self, margin: float = MARGIN) -> NDArray[np.int64]:
+        """The first step from which on each head has the class of the end, `(M,)`.
 
         Args:
-            margin: of `settled`.
+            margin: see `settled`.
+
+        Returns:
+            −1 for a head that never has another class.
         """
         settled = self.settled(margin)
         other = settled != settled[-1]
-        last = len(other) - 1 - other[::-1].argmax(0)  # the last probe in another class
+        last = len(other) - 1 - other[::-1].argmax(0)  # look that finds another class
         return np.where(other.any(0), self.step[np.minimum(last + 1, len(other) - 1)], -1)
-
-
-def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """The rows of a table that grows; a last one that was cut short is left out.
-
-    Raises:
-        FileError: the file cannot be read, or is another table.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            lines = file.read().splitlines(keepends=True)
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileError(f"{path} cannot be read ({error}); a CSV file is expected") from error
-    if lines and not lines[-1].endswith("\n"):
-        lines.pop()
-    reader = csv.DictReader(lines)
-    found = tuple(reader.fieldnames or ())
-    if found != tuple(columns):
-        raise FileError(
-            f"{path} has the columns {', '.join(found) or '(none)'}; {', '.join(columns)} are "
-            f"expected; name another file, or delete this one"
-        )
-    rows = list(reader)
-    for number, row in enumerate(rows, 2):
-        if None in row or None in row.values():
-            raise FileError(f"{path}, line {number}: it does not have {len(columns)} columns")
-    return rows
-
-
-def shares_of(counts: Mapping[int, int]) -> str:  # pragma: no cover - replaced below
-    raise NotImplementedError
