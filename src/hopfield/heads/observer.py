@@ -25,12 +25,14 @@ class Call:
     """A call of attention.
 
     Attributes:
+        number: of the call, from 0, in the order in which the model makes them.
         module: the name of the module that calls.
         cross: whether states and stored patterns are of different sequences.
         heads: what associates, with the states that are looked at alone.
         around: what lies round these states.
     """
 
+    number: int
     module: str
     cross: bool
     heads: Heads
@@ -107,12 +109,12 @@ class HeadsObserver(ABC):
 
     def __call__(self, module: nn.Module, heads: Heads) -> Tensor | None:
         """What a module associates, as the attention interface shows it."""
-        self._calls += 1
         name = self._names.get(module, type(module).__name__)
         cross = bool(getattr(module, "is_cross_attention", False)) or bool(CROSS.search(name))
         around = self._look_round(heads, name, cross)
         some = heads if around.chosen is None else _some(heads, around.chosen)
-        return self.see(Call(name, cross, some, around))
+        self._calls += 1
+        return self.see(Call(self._calls - 1, name, cross, some, around))
 
     def _look_round(self, heads: Heads, name: str, cross: bool) -> Surroundings:
         """The surroundings of these heads, those of an earlier call if they are the same."""
@@ -160,5 +162,6 @@ def _some(heads: Heads, chosen: Tensor) -> Heads:
         return additive.expand(len(chosen), -1, -1, -1).gather(-2, index)
 
     index = chosen[:, None, :, None].expand(-1, heads.state.shape[1], -1, heads.state.shape[-1])
-    own = replace(association, mask=pick(association.mask), bias=pick(association.bias))
+    mask, bias = pick(association.mask), pick(association.bias)
+    own = replace(association, mask=mask, bias=bias, causal=False)
     return replace(heads, state=heads.state.gather(-2, index), association=own)

@@ -1,0 +1,83 @@
+"""Some sequences of a corpus, for looks at heads that take longer than `probe`, and their means."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from hopfield import _check
+from hopfield.heads.corpus import Corpus, tokenized
+from hopfield.heads.probe import check_fits
+
+Array = NDArray[np.float64]
+
+DRAWS = 400  # of the bootstrap
+
+
+@dataclass(frozen=True)
+class HeadName:
+    """Which head it is.
+
+    Attributes:
+        layer: the number of its call of attention, from 0, in the order in which the model makes
+            them.
+        module: the name of the module that calls.
+        head: its number in the layer, from 0.
+    """
+
+    layer: int
+    module: str
+    head: int
+
+    def __str__(self) -> str:
+        return f"{self.layer}.{self.head}"
+
+
+def few(
+    model: nn.Module,
+    processor: Any,
+    texts: Iterable[str] | Corpus,
+    sequences: int,
+    max_length: int | None,
+) -> Corpus:
+    """At most so many sequences of the texts, spread evenly over them.
+
+    Raises:
+        ArgumentError: the texts are empty, a number is bad, or the model has too few positions.
+    """
+    sequences = _check.positive_int("sequences", sequences)
+    corpus = texts if isinstance(texts, Corpus) else tokenized(texts, processor, max_length)
+    check_fits(model, corpus)
+    count = len(corpus.sequences)
+    chosen = (
+        [n * count // sequences for n in range(sequences)] if count > sequences else range(count)
+    )
+    kept = [corpus.sequences[n] for n in chosen]
+    return replace(corpus, sequences=kept, document=[corpus.document[n] for n in chosen])
+
+
+def interval(of_sequences: Array | Sequence[Array], seed: int = 0) -> tuple[Array, Array]:
+    """The 95 % interval of a mean over sequences, by a bootstrap over them.
+
+    Args:
+        of_sequences: `(n, ...)`; NaN where a sequence says nothing.
+        seed: of the bootstrap.
+
+    Returns:
+        Its lower and upper bound, `(...)` each; NaN where no sequence says anything.
+    """
+    values = np.asarray(of_sequences, float)
+    n = len(values)
+    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), DRAWS).astype(float)
+    flat = values.reshape(n, -1)
+    known = ~np.isnan(flat)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = (drawn @ np.where(known, flat, 0.0)) / (drawn @ known)
+    said = known.any(0)
+    bounds = np.full((2, flat.shape[1]), np.nan)
+    bounds[:, said] = np.nanquantile(means[:, said], [0.025, 0.975], axis=0)
+    low, high = bounds.reshape(2, *values.shape[1:])
+    return low, high
