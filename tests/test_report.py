@@ -1,6 +1,7 @@
 """Pages: what is in them, and that nothing outside is needed."""
 
 import re
+import struct
 from html.parser import HTMLParser
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from hopfield import plot
 from hopfield.errors import ArgumentError
 from hopfield.phases import PhaseLabel
-from hopfield.report import Figure, Report, Section, Table, cell
+from hopfield.report import Bars, Detail, Figure, Link, Marked, Report, Section, Table, cell
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -96,7 +97,7 @@ def test_save_is_whole_or_not_at_all(report, tmp_path):
     path = report.save(tmp_path / "page.html")
     whole = path.read_text("utf-8")
     report.sections.append(Section("broken", tables=[object()]))
-    with pytest.raises(Exception, match="caption"):
+    with pytest.raises(Exception, match="filters"):
         report.save(path)
     assert path.read_text("utf-8") == whole
     assert [p.name for p in tmp_path.iterdir()] == ["page.html"]
@@ -105,6 +106,41 @@ def test_save_is_whole_or_not_at_all(report, tmp_path):
 def test_rows_must_fit_their_columns():
     with pytest.raises(ArgumentError, match="a row has 1 cells, the table 2 columns"):
         Table(["a", "b"], [["only one"]], "")
+    with pytest.raises(ArgumentError, match="filters are on"):
+        Table(["a", "b"], [], "", filters=["c"])
+
+
+def test_filters_links_and_details():
+    bad = "<script>alert('no')</script>"
+    table = Table(["a", "b"], [[Link(bad, "one"), Marked(bad, "it", bad)]], "", filters=["b"])
+    bars = Bars([0.0, 2.0, float("nan"), 1.0], [bad, "z"], bad)
+    detail = Detail("one", bad, [bad], [bars], [table])
+    html = Report("", "", [Section("", tables=[table], details=[detail])]).html()
+    page = Page(html)
+    tags = [tag for tag, _ in page.tags]
+    assert tags.count("script") == 1  # its own
+    assert ("details", {"id": "one"}) in page.tags
+    assert ("a", {"href": "#one"}) in page.tags
+    assert ("mark", {}) in page.tags
+    assert ("th", {"data-filter": None}) in page.tags
+    assert ("path", {"d": "M0 100V100h1V0h1V100h1V50h1V100z"}) in page.tags
+    assert "".join(page.text).count(bad) == 10
+
+
+def test_a_wide_picture_keeps_its_size():
+    x = torch.linspace(0.1, 1, 5)
+
+    def draw():
+        figure = plot.band(x, {"y": x}, "t", "x", "y")
+        figure.set_size_inches(50, 30)
+        return figure
+
+    picture = Figure.drawn(draw, "", "")
+    assert picture.width == 50
+    width, height = struct.unpack(">II", picture.light[16:24])
+    assert width * height <= 12e6
+    html = Report("", "", [Section("", figures=[picture])]).html()
+    assert "min-width: 4000px" in html
 
 
 def figures():

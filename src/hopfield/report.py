@@ -1,7 +1,8 @@
 """Self-contained HTML pages: the one writer that every report of this library uses.
 
 A page needs no network: styles and pictures are inside it. It follows the reader's light or dark
-setting, and reads well on a narrow screen. All text is escaped.
+setting, and reads well on a narrow screen. All text is escaped. Filters of tables need JavaScript;
+without it all rows are there.
 """
 
 import base64
@@ -16,26 +17,49 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from hopfield.errors import ArgumentError
-from hopfield.plot.theme import GROUND, theme
+from hopfield.plot.theme import DPI, GROUND, SIZE, theme
+
+PIXELS = 12e6  # of a picture; larger ones are drawn coarser
+
+
+@dataclass(frozen=True)
+class Link:
+    """A cell that leads to a `Detail` of the page."""
+
+    text: str
+    to: str
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A cell of text with a part that stands out."""
+
+    before: str
+    text: str
+    after: str
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text and numbers.
+    """Rows of text and numbers, links and marked text.
 
     Attributes:
         columns: a name for each.
         rows: as many cells each.
         caption: what the table shows.
         decimals: of fractions; None for four significant digits of each.
+        filters: columns by whose values readers can choose rows; they can then search text, too.
     """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[object]]
     caption: str
     decimals: int | None = None
+    filters: Sequence[str] = ()
 
     def __post_init__(self) -> None:
+        if missing := set(self.filters) - set(self.columns):
+            raise ArgumentError(f"filters are on {missing}, the table has {self.columns!r}")
         for row in self.rows:
             if len(row) != len(self.columns):
                 raise ArgumentError(
@@ -52,12 +76,14 @@ class Figure:
         dark: on dark ground.
         caption: what the picture shows.
         alt: the same for those who do not see it.
+        width: in inches, as it was drawn; one that is wider than the page can be moved.
     """
 
     light: bytes
     dark: bytes
     caption: str
     alt: str
+    width: float = SIZE[0]
 
     @classmethod
     def drawn(cls, draw: Callable[[], Any], caption: str, alt: str) -> "Figure":
@@ -66,19 +92,65 @@ class Figure:
         for ground in GROUND:
             buffer = io.BytesIO()
             with theme(ground):
-                draw().savefig(buffer, format="png")
+                figure = draw()
+                wide, high = figure.get_size_inches()
+                finest = (PIXELS / (wide * high)) ** 0.5
+                figure.savefig(buffer, format="png", dpi=min(DPI, finest))
             pictures[ground] = buffer.getvalue()
-        return cls(pictures["light"], pictures["dark"], caption, alt)
+        return cls(pictures["light"], pictures["dark"], caption, alt, wide)
+
+
+@dataclass(frozen=True)
+class Bars:
+    """A small picture of bars, drawn by the page itself.
+
+    Attributes:
+        heights: of each, from 0; NaN for none.
+        labels: below, from the first bar to the last.
+        caption: what the picture shows.
+    """
+
+    heights: Sequence[float]
+    labels: Sequence[str]
+    caption: str
+
+    @property
+    def outline(self) -> str:
+        """The path of the bars, 1 wide each and 100 high at most."""
+        there = [height if height == height else 0.0 for height in self.heights]
+        most = max(there) or 1.0
+        tops = (f"V{100 - 100 * height / most:.3g}h1" for height in there)
+        return f"M0 100{''.join(tops)}V100z"
+
+
+@dataclass(frozen=True)
+class Detail:
+    """A part of a section that readers unfold.
+
+    Attributes:
+        name: that links lead to, one for each detail of a page.
+        title: what is seen before.
+        paragraphs: what it says.
+        bars: small pictures, side by side.
+        tables: rows.
+    """
+
+    name: str
+    title: str
+    paragraphs: Sequence[str] = ()
+    bars: Sequence[Bars] = ()
+    tables: Sequence[Table] = ()
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page: paragraphs, then tables, then figures."""
+    """A part of a page: paragraphs, then tables, then figures, then details."""
 
     title: str
     paragraphs: Sequence[str] = ()
     tables: Sequence[Table] = ()
     figures: Sequence[Figure] = ()
+    details: Sequence[Detail] = ()
 
 
 @dataclass
@@ -99,11 +171,17 @@ class Report:
         """The page."""
         environment = Environment(autoescape=True, undefined=StrictUndefined)
         environment.filters |= {"cell": cell, "address": address}
-        environment.tests["number"] = is_number
-        source = resources.files("hopfield").joinpath("report.html").read_text("utf-8")
+        environment.tests |= {"number": is_number, "link": is_link, "marked": is_marked}
+        source, script = (
+            resources.files("hopfield").joinpath(name).read_text("utf-8")
+            for name in ("report.html", "report.js")
+        )
         versions = (f"{name} {metadata.version(name)}" for name in ("hopfield", "torch"))
         footer = "Written by " + " on ".join(versions) + "."
-        return environment.from_string(source).render(report=self, footer=footer)
+        changes = any(part.details or any(t.filters for t in part.tables) for part in self.sections)
+        return environment.from_string(source).render(
+            report=self, footer=footer, script=script if changes else ""
+        )
 
     def save(self, path: str | Path) -> Path:
         """Write the page to a file, whole or not at all; the path."""
@@ -124,6 +202,16 @@ def address(png: bytes) -> str:
 def is_number(value: object) -> bool:
     """Whether a cell is set like a number."""
     return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def is_link(value: object) -> bool:
+    """Whether a cell leads somewhere."""
+    return isinstance(value, Link)
+
+
+def is_marked(value: object) -> bool:
+    """Whether a part of a cell stands out."""
+    return isinstance(value, Marked)
 
 
 def cell(value: object, decimals: int | None = None) -> str:

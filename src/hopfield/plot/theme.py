@@ -9,6 +9,7 @@ from hopfield import _check
 Ground = Literal["light", "dark"]
 
 SIZE = (5.0, 3.4)  # inches; small, so that letters stay readable on a narrow screen
+DPI = 160
 COLOURS = {"one": "#3b82c4", "some": "#e08a1e", "all": "#7a8b99", "bound": "#c2416b"}
 GROUND: dict[Ground, tuple[str, str]] = {
     "light": ("#ffffff", "#1f2430"),
@@ -35,7 +36,7 @@ def theme(ground: Ground = "light") -> Iterator[None]:
         "font.size": 10,
         "legend.frameon": False,
         "lines.linewidth": 1.8,
-        "savefig.dpi": 160,
+        "savefig.dpi": DPI,
     }
     with matplotlib.rc_context(style):
         yield
