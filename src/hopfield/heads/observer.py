@@ -124,12 +124,17 @@ class HeadsObserver(ABC):
         for known_cross, known_shape, known in self._known:
             if (known_cross, known_shape) == (cross, shape) and _same(known.mask, mask):
                 return known
-        decoder = self._streams.get("decoder", self._streams["encoder"])
-        of_states = decoder if cross or ".decoder." in f".{name}" else self._streams["encoder"]
-        of_patterns = self._streams["encoder"] if cross else of_states
-        found = look_round(mask, shape, of_states, of_patterns, cross, self.sample, self._generator)
+        streams = self.streams(name, cross)
+        found = look_round(mask, shape, *streams, cross, self.sample, self._generator)
         self._known.append((cross, shape, found))
         return found
+
+    def streams(self, module: str, cross: bool) -> tuple[Stream, Stream]:
+        """The sequences of the states and of the stored patterns of a call."""
+        encoder = self._streams["encoder"]
+        decoder = self._streams.get("decoder", encoder)
+        of_states = decoder if cross or ".decoder." in f".{module}" else encoder
+        return of_states, encoder if cross else of_states
 
 
 def _streams(inputs: Mapping[str, Any], batch: Batch) -> dict[str, Stream]:
