@@ -16,6 +16,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
+from hopfield import _check
 from hopfield.errors import ArgumentError
 from hopfield.plot.theme import DPI, GROUND, SIZE, theme
 
@@ -96,7 +97,7 @@ class Figure:
                 wide, high = figure.get_size_inches()
                 finest = (PIXELS / (wide * high)) ** 0.5
                 figure.savefig(buffer, format="png", dpi=min(DPI, finest))
-            pictures[ground] = buffer.getvalue()
+            pictures[ground] = _smaller(buffer)
         return cls(pictures["light"], pictures["dark"], caption, alt, wide)
 
 
@@ -192,6 +193,15 @@ class Report:
             return beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)
+
+
+def _smaller(png: io.BytesIO) -> bytes:
+    """A picture in 256 colours: a third of the size, and to the eye the same."""
+    image = _check.extra("PIL.Image", "plot")
+    buffer = io.BytesIO()
+    colours = image.open(png).convert("RGB").quantize(256, dither=image.Dither.NONE)
+    colours.save(buffer, "png", optimize=True)
+    return buffer.getvalue()
 
 
 def address(png: bytes) -> str:
