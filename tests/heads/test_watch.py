@@ -1,0 +1,139 @@
+"""The heads of a model over its checkpoints."""
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
+
+from hopfield.errors import ArgumentError, FileError
+from hopfield.heads import watch as module
+from hopfield.heads.corpus import tokenized
+from hopfield.heads.history import History
+from hopfield.heads.probe import probe
+from hopfield.heads.source import load
+from hopfield.heads.watch import watch
+from hopfield.heads.watcher import Watcher
+from hopfield.heads.weight_change import WeightChanges
+
+WORDS = [f"word{n}" for n in range(40)]
+TEXTS = [" ".join(WORDS[n % 40] for n in range(start, start * 7 + 40)) for start in range(1, 5)]
+STEPS = [0, 500, 1000]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    whole = Tokenizer(
+        models.WordLevel({w: n for n, w in enumerate(["[UNK]", "[PAD]", *WORDS])}, "[UNK]")
+    )
+    whole.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=whole, unk_token="[UNK]", pad_token="[PAD]", model_max_length=64
+    )
+    sizes = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 16, "vocab_size": 42}
+    for step in STEPS:
+        torch.manual_seed(step)
+        config = BertConfig(
+            num_hidden_layers=2, initializer_range=0.1 + step / 2000, pad_token_id=1, **sizes
+        )
+        BertForMaskedLM(config).save_pretrained(folder / f"checkpoint-{step}")
+        tokenizer.save_pretrained(folder / f"checkpoint-{step}")
+    return folder
+
+
+REVISIONS = [f"checkpoint-{step}" for step in STEPS]
+
+
+def test_each_checkpoint_is_probed(folder, tmp_path):
+    found = watch(folder, [REVISIONS[2], REVISIONS[0], REVISIONS[1]], TEXTS, tmp_path / "out")
+    assert found.step.tolist() == STEPS
+    assert np.isnan(found.loss).all()
+    source = load(folder / "checkpoint-500")
+    heads = probe(source.model, None, tokenized(TEXTS, source.processor)).heads
+    np.testing.assert_allclose(
+        found.mean["entropy"][1], [head.entropy for head in heads], rtol=1e-5
+    )
+    changes = WeightChanges.read(tmp_path / "out" / "weights.csv")
+    assert changes.step.tolist() == STEPS[1:]
+    new, old = (
+        load(folder / f"checkpoint-{step}")
+        .model.bert.encoder.layer[1]
+        .attention.self.key.weight.detach()
+        for step in (1000, 500)
+    )
+    key = [*zip(changes.layer, changes.weight, strict=True)].index((1, "self.key"))
+    assert changes.change[1, key] == pytest.approx(float((new - old).norm() / old.norm()), rel=1e-5)
+
+
+def test_more_revisions_later(folder, tmp_path, monkeypatch):
+    whole = watch(folder, REVISIONS, TEXTS, tmp_path / "whole")
+    watch(folder, REVISIONS[::2], TEXTS, tmp_path / "parts")
+    run = []
+
+    def counted(watcher, *given):
+        run.append(watcher)
+        return real(watcher, *given)
+
+    real = Watcher.run
+    monkeypatch.setattr(Watcher, "run", counted)
+    found = watch(folder, REVISIONS, TEXTS, tmp_path / "parts")
+    assert len(run) == 1  # the others were kept
+    assert (found.share == whole.share).all()
+    for name in ("heads.csv", "weights.csv"):
+        one, other = ((tmp_path / part / name).read_text() for part in ("whole", "parts"))
+        assert one == other
+
+
+def test_names_without_numbers_are_in_the_order_given(folder, tmp_path):
+    (tmp_path / "early").symlink_to(folder / REVISIONS[2])
+    (tmp_path / "late").symlink_to(folder / REVISIONS[0])
+    found = watch(tmp_path, ["late", "early"], TEXTS, tmp_path / "out")
+    assert found.step.tolist() == [0, 1]
+    far = watch(folder, REVISIONS, TEXTS, tmp_path / "numbered")
+    assert (found.share == far.share[[0, 2]]).all()
+
+
+def test_folders_elsewhere(folder, tmp_path):
+    (tmp_path / "model").mkdir()
+    found = watch(tmp_path / "model", [str(folder / REVISIONS[1])], TEXTS, tmp_path / "out")
+    assert found.step.tolist() == [500]
+
+
+def test_revisions_of_the_hub(folder, tmp_path, monkeypatch):
+    asked = []
+
+    def hub(name, *, revision, **given):
+        asked.append((name, revision))
+        return load(folder / REVISIONS[1], **given)
+
+    monkeypatch.setattr(module, "load", hub)
+    found = watch("some/model", ["step4", "step16"], TEXTS, tmp_path / "out")
+    assert asked == [("some/model", "step4"), ("some/model", "step16")]
+    assert isinstance(found, History)
+    assert found.step.tolist() == [4, 16]
+
+
+@pytest.mark.parametrize(
+    ("revisions", "says"),
+    [
+        ([], "revisions are none"),
+        (["a", "b", "a"], "revisions are a, b, a; one or more, each once"),
+    ],
+)
+def test_bad_revisions(folder, tmp_path, revisions, says):
+    with pytest.raises(ArgumentError, match=says):
+        watch(folder, revisions, TEXTS, tmp_path / "out")
+
+
+def test_a_checkpoint_that_is_missing(folder, tmp_path):
+    with pytest.raises(FileError, match="no folder checkpoint-7; checkpoint-0, checkpoint-1000"):
+        watch(folder, ["checkpoint-7"], TEXTS, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_of_another_model(folder, tmp_path):
+    watch(folder, REVISIONS[:1], TEXTS, tmp_path / "out")
+    (tmp_path / "other").symlink_to(folder)
+    with pytest.raises(ArgumentError, match="holds a watch with other settings"):
+        watch(tmp_path / "other", REVISIONS[:1], TEXTS, tmp_path / "out")
