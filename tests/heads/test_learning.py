@@ -245,6 +245,14 @@ def test_when_heads_switch():
     assert found.class_counts().tolist()[-1] == [3, 0, 1, 1]
     assert found.switched_at(0.0).tolist() == [-1, 40, 30, 40, 30]
     assert found.settled()[:, 3].tolist() == [HeadClass.I] * 5
+    assert str(found).splitlines() == [
+        "5 heads, 5 looks from step 0 to 40",
+        "heads in classes I / II / III / IV: 5 / 0 / 0 / 0 at first, 3 / 0 / 1 / 1 at last",
+        "of those that begin in class I, 40% leave it",
+        "step from which on a head has its last class, with a margin of 10% between classes:",
+        *("  layer 0: always", "  layer 1: 40", "  layer 2: 30", "  layer 3: always"),
+        "  layer 4: 30",
+    ]
     with pytest.raises(ArgumentError, match="margin is 1"):
         found.settled(1)
 
@@ -257,7 +265,9 @@ def test_a_class_is_left_only_beyond_the_margin():
 
 
 def test_no_head_begins_in_class_i():
-    assert np.isnan(history([[0.1], [0.9]]).share_leaving())
+    found = history([[0.1], [0.9]])
+    assert np.isnan(found.share_leaving())
+    assert "no head begins in class I" in str(found)
 
 
 def test_heads_that_are_missing_at_a_step(held_out, tmp_path):

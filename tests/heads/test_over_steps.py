@@ -5,12 +5,15 @@ from io import BytesIO
 import numpy as np
 import pytest
 
-from hopfield.heads.history import History
-from hopfield.heads.over_steps import figures
+from hopfield.errors import FileError
+from hopfield.heads import weight_change
+from hopfield.heads.history import COLUMNS, History
+from hopfield.heads.over_steps import draw, figures
 from hopfield.heads.weight_change import WeightChanges
 from hopfield.phases import HeadClass
 
 matplotlib = pytest.importorskip("matplotlib")
+pytest.importorskip("matplotlib.image")
 
 STEP = np.array([0, 100, 500, 1000])
 LAYER = np.array([0, 0, 0, 1, 1])
@@ -87,3 +90,15 @@ def test_a_panel_for_each_kind_of_matrix(history):
     assert (query.get_title(), dense.get_title()) == ("self.query", "output.dense")
     assert [line.get_ydata().tolist() for line in query.lines] == [[0, 4], [2, 6]]
     assert [line.get_ydata().tolist() for line in dense.lines] == [[1, 5], [3, 7]]
+
+
+def test_pictures_lie_beside_the_tables(tmp_path):
+    with pytest.raises(FileError, match=r"heads\.csv cannot be read"):
+        draw(tmp_path)
+    row = dict.fromkeys(COLUMNS, "0.5") | {"step": "3", "layer": "0", "head": "0", "class": "1"}
+    row["counts"] = " ".join(["2"] * 32)
+    (tmp_path / "heads.csv").write_text(",".join(COLUMNS) + "\n" + ",".join(row.values()) + "\n")
+    (tmp_path / "weights.csv").write_text(",".join(weight_change.COLUMNS) + "\n")
+    found = draw(tmp_path)  # one look is enough
+    assert [path.name for path in found] == ["k.png", "classes.png", "jacobian.png"]
+    assert all(matplotlib.image.imread(path).std() > 0 for path in found)

@@ -154,3 +154,22 @@ class History:
         other = settled != settled[-1]
         last = len(other) - 1 - other[::-1].argmax(0)  # look that finds another class
         return np.where(other.any(0), self.step[np.minimum(last + 1, len(other) - 1)], -1)
+
+    def __str__(self) -> str:
+        counts = [" / ".join(map(str, own)) for own in self.class_counts()[[0, -1]]]
+        leaving, switched = self.share_leaving(), self.switched_at()
+        lines = [
+            f"{len(self.head)} heads, {len(self.step)} looks from step {self.step[0]} to "
+            f"{self.step[-1]}",
+            f"heads in classes I / II / III / IV: {counts[0]} at first, {counts[1]} at last",
+            f"of those that begin in class I, {leaving:.0%} leave it"
+            if not math.isnan(leaving)
+            else "no head begins in class I",
+            f"step from which on a head has its last class, with a margin of {MARGIN:.0%} between "
+            f"classes:",
+        ]
+        for layer in np.unique(self.layer):
+            own = sorted(switched[self.layer == layer])
+            steps = ", ".join("always" if one < 0 else str(one) for one in own)
+            lines.append(f"  layer {layer}: {steps}")
+        return "\n".join(lines)

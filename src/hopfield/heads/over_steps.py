@@ -1,5 +1,6 @@
 """Pictures of heads over the steps of their learning."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ from numpy.typing import NDArray
 
 from hopfield.heads.history import History
 from hopfield.heads.weight_change import WeightChanges
+from hopfield.plot import theme
 from hopfield.plot.heads_learning import (
     changes_over_steps,
     classes_over_steps,
@@ -47,3 +49,22 @@ def figures(
             changes.step, changes.layer, changes.weight, changes.change, "How far matrices moved"
         )
     return found
+
+
+def draw(folder: str | Path) -> list[Path]:
+    """Draw the tables of a folder of `HeadClassCallback` or `watch`, beside them, as PNG.
+
+    Returns:
+        The pictures.
+
+    Raises:
+        FileError: a table is missing, or is another one.
+    """
+    folder = Path(folder)
+    history = History.read(folder / "heads.csv")
+    changes = WeightChanges.read(folder / "weights.csv")
+    with theme():
+        drawn = {folder / f"{name}.png": it for name, it in figures(history, changes).items()}
+        for path, figure in drawn.items():
+            figure.savefig(path)
+    return list(drawn)

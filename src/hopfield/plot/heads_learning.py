@@ -81,7 +81,8 @@ def classes_over_steps(
     names = [f"class {one.name}" for one in HeadClass]
     colours = [CLASS_COLOURS[one] for one in HeadClass]
     drawn.stackplot(step, counts.T, labels=names, colors=colours, alpha=0.85, linewidth=0)
-    drawn.set(xlim=(step[0], step[-1]), ylim=(0, counts[0].sum()))
+    drawn.margins(x=0)
+    drawn.set_ylim(0, counts[0].sum())
     if loss is not None:
         beside = drawn.twinx()
         beside.plot(*loss, color="black", linewidth=1.0, label="loss")
@@ -107,7 +108,8 @@ def jacobians_over_steps(step: Whole, layer: Whole, norm: Array, title: str) -> 
         own = norm[:, layer == number]
         drawn.plot(step, own, color=colour, linewidth=0.5, alpha=0.35)
         drawn.plot(step, own.mean(-1), color=colour, label=f"layer {number}")
-    drawn.set(xlim=(step[0], step[-1]), ylim=(0, None))
+    drawn.margins(x=0)
+    drawn.set_ylim(0)
     figure.legend(loc="outside lower center", ncols=min(6, len(numbers)), fontsize=8)
     return figure
 

@@ -1,0 +1,46 @@
+"""Watch the heads of a model from checkpoint to checkpoint."""
+
+import argparse
+from pathlib import Path
+
+RESUMES = True
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument("model", help="folder, or name on the hub")
+    parser.add_argument(
+        "--revisions", required=True, help="folders in it, or revisions on the hub: a,b,c"
+    )
+    parser.add_argument("--text", type=Path, required=True, help="file, or folder of .txt files")
+    parser.add_argument("--out", type=Path, required=True, help="folder; what was stopped goes on")
+    parser.add_argument("--mode", choices=["side", "exact", "sample"], help="(by the texts)")
+    parser.add_argument("--max-length", type=int, help="tokens of a sequence (at most 512)")
+    parser.add_argument("--batch-size", type=int, default=8, help="sequences at once (8)")
+    parser.add_argument("--dtype", default="auto", help="of the weights (as they are kept)")
+    parser.add_argument("--device", default="auto", help="cpu, cuda … (a GPU where there is one)")
+    parser.add_argument("--trust-remote-code", action="store_true", help="run the model's own code")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run `hopfield.heads.watch`, print what it found and draw it."""
+    from hopfield.heads.corpus import read_texts
+    from hopfield.heads.over_steps import draw
+    from hopfield.heads.watch import watch
+
+    history = watch(
+        options.model,
+        options.revisions.split(","),
+        read_texts(options.text),
+        options.out,
+        mode=options.mode,
+        max_length=options.max_length,
+        batch_size=options.batch_size,
+        dtype=options.dtype,
+        device=options.device,
+        trust_remote_code=options.trust_remote_code,
+        progress=True,
+    )
+    print(history)
+    for picture in draw(options.out):
+        print(picture)
