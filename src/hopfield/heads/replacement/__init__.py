@@ -1,0 +1,19 @@
+"""Heads that do without queries and keys: what they are replaced by, and which ones can be."""
+
+from hopfield.heads.replacement.gaussian import GaussianAttention
+from hopfield.heads.replacement.install import replace_heads, replaced, replaced_heads
+from hopfield.heads.replacement.layers import Layer, attention_layers
+from hopfield.heads.replacement.replacement import MeanOutput, Replacement, Uniform, Zero
+
+__all__ = [
+    "GaussianAttention",
+    "Layer",
+    "MeanOutput",
+    "Replacement",
+    "Uniform",
+    "Zero",
+    "attention_layers",
+    "replace_heads",
+    "replaced",
+    "replaced_heads",
+]
