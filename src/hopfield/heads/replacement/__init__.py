@@ -3,7 +3,9 @@
 from hopfield.heads.replacement.gaussian import GaussianAttention
 from hopfield.heads.replacement.install import replace_heads, replaced, replaced_heads
 from hopfield.heads.replacement.layers import Layer, attention_layers
+from hopfield.heads.replacement.prune import prune
 from hopfield.heads.replacement.replacement import MeanOutput, Replacement, Uniform, Zero
+from hopfield.heads.replacement.saving import load_replaced, save_replaced
 
 __all__ = [
     "GaussianAttention",
@@ -13,7 +15,10 @@ __all__ = [
     "Uniform",
     "Zero",
     "attention_layers",
+    "load_replaced",
+    "prune",
     "replace_heads",
     "replaced",
     "replaced_heads",
+    "save_replaced",
 ]
