@@ -9,7 +9,8 @@ import torch
 
 from hopfield.association import Association
 from hopfield.heads import rows as module
-from hopfield.heads.rows import Around, Rows, rows
+from hopfield.heads.rows import Near, Rows, rows
+from hopfield.heads.surroundings import _near
 from hopfield.huggingface.attention import Heads
 from hopfield.separation import Softmax
 
@@ -42,13 +43,20 @@ def fewest(p, share=0.9):
 def way(request, monkeypatch):
     if request.param is module._compiled:
         pytest.importorskip("numba")
-    monkeypatch.setattr(module, "_compiles", lambda device: request.param is module._compiled)
+    monkeypatch.setattr(module, "_compiles", lambda scores: request.param is module._compiled)
 
 
-def around(batch, size):
-    special = torch.zeros(batch, size, dtype=torch.bool)
-    special[:, 0] = special[:, -1] = True
-    return Around(special, torch.arange(size).expand(batch, -1), torch.rand(batch, size, size) > 0.8)
+def around(size, places=True):
+    """Special patterns at both ends, places, and random ones that follow; also as a mask."""
+    special = torch.zeros(size, dtype=torch.bool)
+    special[0] = special[-1] = True
+    follows = torch.rand(size, size) > 0.8
+    at = torch.arange(size) if places else torch.full((size,), -1)
+    return _near(at, special, follows), special, follows
+
+
+def nothing(heads):
+    return [Near.nothing(heads.state.shape[-2])] * len(heads.state)
 
 
 @pytest.mark.usefixtures("way")
@@ -56,25 +64,25 @@ def around(batch, size):
 @pytest.mark.parametrize("scale", [0.01, 1.0, 8.0, 40.0])
 def test_definitions(size, scale):
     scores = scale * torch.randn(2, 3, size, size)
-    given = around(2, size)
-    found = rows(heads(scores), given, readout=True)
+    near, special, follows = around(size)
+    found = rows(heads(scores), [near, near], readout=True)
     p = scores.double().softmax(-1)
     assert np.allclose(found["log_partition"], scores.double().logsumexp(-1), atol=1e-5, rtol=1e-6)
     assert np.allclose(found["entropy"], torch.special.entr(p).sum(-1), atol=1e-4)
     assert np.allclose(found["jacobian"], jacobian(p), rtol=1e-4, atol=1e-9)
     assert np.allclose(found["heaviest"], p.amax(-1), atol=1e-6)
-    assert np.allclose(found["special"], (p * given.special[:, None, None]).sum(-1), atol=1e-6)
+    assert np.allclose(found["special"], p[..., special].sum(-1), atol=1e-6)
     assert np.allclose(found["first"], p[..., 0], atol=1e-6)
     assert np.allclose(found["own"], p.diagonal(dim1=-2, dim2=-1), atol=1e-6)
     assert np.allclose(found["previous"][..., 1:], p.diagonal(-1, -2, -1), atol=1e-6)
-    assert np.allclose(found["matches"], given.follows.sum(-1)[:, None].expand(2, 3, size))
-    assert np.allclose(found["matched"], (p * given.follows[:, None]).sum(-1), atol=1e-6)
+    assert np.allclose(found["matches"], follows.sum(-1).expand(2, 3, size))
+    assert np.allclose(found["matched"], (p * follows).sum(-1), atol=1e-6)
     for distance in range(-size + 1, size):
         sums = p.diagonal(distance, -2, -1).sum((0, -1))
         assert np.allclose(found.profile[:, distance + size - 1], sums, atol=1e-5)
     assert (found["k"] == fewest(p).numpy()).mean() > 0.98  # float32 may fall on the other side
     assert np.abs(found["k"] - fewest(p).numpy()).max() <= 1
-    content = p.masked_fill(given.special[:, None, None], 0.0)
+    content = p.masked_fill(special, 0.0)
     if size > 2:
         some = content.sum(-1).numpy() > 1e-4
         assert np.abs(found["k_content"] - fewest(content).numpy())[some].max() <= 1
@@ -83,7 +91,7 @@ def test_definitions(size, scale):
 @pytest.mark.usefixtures("way")
 def test_k_is_exact_unless_the_weight_lies_at_the_edge():
     scores = torch.randn(4, 4, 256, 256) * torch.linspace(0.1, 6, 16).view(4, 4, 1, 1)
-    found = rows(heads(scores), around(4, 256))
+    found = rows(heads(scores), [around(256)[0]] * 4)
     p = scores.double().softmax(-1)
     falling = p.sort(-1, descending=True).values.cumsum(-1)
     edge = ((falling - 0.9).abs() < 1e-6).any(-1).numpy()
@@ -96,9 +104,9 @@ def test_duplicates_of_special_patterns():
     """Equal weights inside and outside what is left out, over many blocks."""
     scores = torch.zeros(1, 1, 1, 100)
     scores[..., :40] = 2.0
-    special = torch.zeros(1, 100, dtype=torch.bool)
-    special[0, 30:50] = True
-    found = rows(heads(scores), Around(special))
+    special = torch.zeros(100, dtype=torch.bool)
+    special[30:50] = True
+    found = rows(heads(scores), [_near(torch.tensor([-1]), special, None)])
     p = scores.double().softmax(-1)
     assert found["k_content"].item() == fewest(p.masked_fill(special, 0.0)).item()
     assert found["k"].item() == fewest(p).item()
@@ -113,7 +121,7 @@ def test_the_jacobian_does_not_cancel(gap):
     others = math.exp(-gap) / (1 + 31 * math.exp(-gap))
     own = 31 * (others * (1 - others)) ** 2 + ((1 - 31 * others) * 31 * others) ** 2
     pairs = 2 * (1 - 31 * others) ** 2 * 31 * others**2 + 31 * 30 * others**4
-    found = rows(heads(scores), Around())
+    found = rows(given := heads(scores), nothing(given))
     assert found["jacobian"].item() == pytest.approx(math.sqrt(own + pairs), rel=1e-5)
     assert found["k"].item() == 1
 
@@ -122,7 +130,8 @@ def test_the_jacobian_does_not_cancel(gap):
 def test_uniform_over_some():
     for m in (2, 8, 128):
         mask = torch.arange(256) < m
-        found = rows(heads(torch.zeros(1, 1, 2, 256), mask.expand(1, 1, 1, 256)), Around())
+        given = heads(torch.zeros(1, 1, 2, 256), mask.expand(1, 1, 1, 256))
+        found = rows(given, nothing(given))
         assert found["k"].tolist() == [[[math.ceil(0.9 * m)] * 2]]
         assert np.allclose(found["jacobian"], math.sqrt(m - 1) / m)
         assert np.allclose(found["entropy"], math.log(m))
@@ -134,7 +143,7 @@ def test_the_read_out_and_states_that_see_nothing():
     mask = torch.rand(2, 1, 5, 9) > 0.4
     mask[0, 0, 2] = False
     given = heads(scores, mask)
-    found = rows(given, Around(), readout=True)
+    found = rows(given, nothing(given), readout=True)
     p = scores.masked_fill(~mask, -torch.inf).softmax(-1)
     seen = mask.any(-1).expand(2, 3, 5)
     torch.testing.assert_close(found.readout[seen], (p @ given.projection)[seen])
@@ -144,12 +153,12 @@ def test_the_read_out_and_states_that_see_nothing():
 @pytest.mark.parametrize("threads", [1, 2])
 def test_both_ways_agree_and_chunks_do_not_matter(monkeypatch, threads):
     pytest.importorskip("numba")
-    given, asked = heads(3 * torch.randn(3, 5, 40, 40)), around(3, 40)
+    given, asked = heads(3 * torch.randn(3, 5, 40, 40)), [around(40)[0] for _ in range(3)]
     results: list[Rows] = []
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     for way, size in ((True, 2**18), (True, 1), (False, 2**18)):
-        monkeypatch.setattr(module, "_compiles", lambda device, way=way: way)
+        monkeypatch.setattr(module, "_compiles", lambda scores, way=way: way)
         monkeypatch.setattr(module, "AT_ONCE", size)
         results.append(rows(given, asked))
     torch.set_num_threads(before)

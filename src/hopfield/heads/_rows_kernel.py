@@ -1,128 +1,215 @@
-"""The compiled loops of `rows`; importing this file needs numba."""
+"""The compiled loops of `rows`; importing this file needs numba.
+
+Loops over a row are written so that they become vector instructions: no branches, one type. There
+sums are of float32, of float64 over blocks.
+"""
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-f64 = np.float64
-BLOCK = 16  # weights added at once on the way to the place where enough is held
+f32, f64, i32 = np.float32, np.float64, np.int32
+FAST = {"reassoc", "contract", "nsz", "nnan", "arcp"}
+BLOCK = 1024  # numbers whose sum is taken in float32
+FEW = 12  # weights among which the last of the k is looked for one by one
+LEAST = f32(-87.0)  # exp of less is no normal float32
 
 
-@numba.njit(inline="always")
-def _sort(few: NDArray[np.float32]) -> None:
-    """Sort a handful of numbers."""
-    for j in range(1, len(few)):
-        moved, k = few[j], j
-        while k > 0 and few[k - 1] > moved:
-            few[k] = few[k - 1]
-            k -= 1
-        few[k] = moved
+@numba.njit(fastmath=FAST, inline="always")
+def _exp(x: np.float32) -> np.float32:
+    """exp(x) for −87 ≤ x ≤ 0, to 2e-7 of its value: 2ⁿ exp(r), |r| ≤ ½ log 2, by a polynomial."""
+    n = np.floor(x * f32(1.44269504) + f32(0.5))
+    r = x - n * f32(0.693359375) - n * f32(-2.12194440e-4)
+    y = f32(1.9875691500e-4)
+    y = y * r + f32(1.3981999507e-3)
+    y = y * r + f32(8.3334519073e-3)
+    y = y * r + f32(4.1665795894e-2)
+    y = y * r + f32(1.6666665459e-1)
+    y = y * r + f32(5.0000001201e-1)
+    y = y * r * r + r + f32(1)
+    return y * i32((i32(n) + i32(127)) << i32(23)).view(f32)
 
 
-@numba.njit(fastmath={"reassoc", "contract", "nsz"})
-def _fewest(rising: NDArray[np.float32], left_out: NDArray[np.float32], wanted: float) -> int:
-    """The fewest of a row's weights, without those left out, that sum up to `wanted`.
+@numba.njit(fastmath=FAST)
+def _heaviest(row: NDArray[np.float32]) -> tuple[np.float32, int]:
+    """The largest of a row, and where it is."""
+    top, at = row[0], i32(0)
+    for j in range(len(row)):
+        top = row[j] if row[j] > top else top
+    for j in range(len(row)):
+        here = i32(j) if row[j] == top else i32(0)
+        at = here if here > at else at
+    return top, at
 
-    `rising` is sorted, and so is `left_out`, a part of it.
+
+@numba.njit(fastmath=FAST)
+def _weigh(row: NDArray[np.float32], top: np.float32) -> tuple[f64, f64, f64, f64, f64]:
+    """Scores s become e = exp(s − top); the sums of e, e², e³, e⁴ and e·(top − s)."""
+    total, squares, cubes, fourths, below = 0.0, 0.0, 0.0, 0.0, 0.0
+    for start in range(0, len(row), BLOCK):
+        a, b, c, d, e = f32(0), f32(0), f32(0), f32(0), f32(0)
+        block = row[start : start + BLOCK]
+        for j in range(len(block)):
+            gap = block[j] - top
+            gap = gap if gap > LEAST else LEAST
+            weight = _exp(gap)
+            block[j] = weight
+            square = weight * weight
+            a += weight
+            b += square
+            c += square * weight
+            d += square * square
+            e -= weight * gap
+        total += f64(a)
+        squares += f64(b)
+        cubes += f64(c)
+        fourths += f64(d)
+        below += f64(e)
+    return total, squares, cubes, fourths, below
+
+
+@numba.njit(fastmath=FAST, inline="always")
+def _above(row: NDArray[np.float32], bits: NDArray[np.int32], low: np.int32) -> tuple[f32, i32]:
+    """The sum and the number of the weights whose bits, as a number, are at least `low`."""
+    total, count = f32(0), i32(0)
+    for j in range(len(row)):
+        taken = bits[j] >= low
+        total += row[j] if taken else f32(0)
+        count += i32(1) if taken else i32(0)
+    return total, count
+
+
+@numba.njit(fastmath=FAST)
+def _fewest(
+    row: NDArray[np.float32],
+    bits: NDArray[np.int32],
+    few: NDArray[np.float32],
+    total: float,
+    share: float,
+    guess: np.float32,
+) -> tuple[int, np.float32]:
+    """The fewest weights of a row that hold a share of their total, and about the last of them.
+
+    Looks for the weight of the last one, from a guess on by growing steps and then by halves:
+    positive floats are in the order of their bits.
     """
-    if wanted <= 0:
-        return 0
-    end, k, held, count = len(rising), len(left_out), 0.0, 0
-    while end >= BLOCK:  # whole blocks, as long as they do not suffice
-        block, lower, skipped = 0.0, k, 0.0
-        for j in range(end - BLOCK, end):
-            block += f64(rising[j])
-        while lower > 0 and left_out[lower - 1] >= rising[end - BLOCK]:
-            lower -= 1
-            skipped += f64(left_out[lower])
-        # one that equals the smallest of the block may lie below: the last steps see to it
-        if held + block - skipped >= wanted or (
-            lower < k and left_out[lower] == rising[end - BLOCK]
-        ):
-            break
-        held += block - skipped
-        count += BLOCK - (k - lower)
-        end, k = end - BLOCK, lower
-    while held < wanted and end > 0:
-        end -= 1
-        if k > 0 and rising[end] == left_out[k - 1]:
-            k -= 1
+    wanted = share * (1 - 1e-12) * total
+    low = f32(0.999 * (1 - share) * total / len(row)).view(i32)  # all below cannot hold the rest
+    high = i32(0x3F800001)  # the next after 1
+    below, above, held = len(row), 0, 0.0  # how many are at least `low`; at least `high`, and hold
+    middle, step, rises = i32(f32(guess).view(i32)), 2**18, False
+    while below - above > FEW and high - low > 1:
+        if not low < middle < high:
+            middle, step = i32(low + (high - low) // 2), 0
+        mass, count = _above(row, bits, middle)
+        rose, rises = rises, mass >= wanted
+        if rises:
+            low, below = middle, count
         else:
-            held += f64(rising[end])
-            count += 1
-    return count
+            high, above, held = middle, count, f64(mass)
+        step = 4 * step if step == 2**18 or rises == rose else 0
+        middle = i32(middle + (step if rises else -step)) if step else i32(low)
+    last = i32(low).view(f32)
+    if high - low <= 1:  # all that are left are equal
+        return above + max(1, int(np.ceil((wanted - held) / f64(last) - 1e-9))), last
+    found = 0
+    least, width = i32(low), np.uint32(high - low)
+    for j in range(len(row)):
+        if np.uint32(bits[j] - least) < width:
+            few[found] = row[j]
+            found += 1
+    while held < wanted and found > 0:
+        most = 0
+        for j in range(found):
+            most = j if few[j] > few[most] else most
+        held += f64(few[most])
+        above += 1
+        found -= 1
+        few[most] = few[found]
+    return above, last
 
 
-@numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz", "nnan"})
+@numba.njit(fastmath=FAST)
+def _scale(row: NDArray[np.float32], by: np.float32) -> None:
+    for j in range(len(row)):
+        row[j] *= by
+
+
+@numba.njit(fastmath=FAST)
+def _add(row: NDArray[np.float32], line: NDArray[np.float32]) -> None:
+    for j in range(len(row)):
+        line[j] += row[j]
+
+
+@numba.njit(nogil=True, cache=True)
 def fill(
     scores: NDArray[np.float32],
-    weights: NDArray[np.float32],
-    rising: NDArray[np.float32],
     places: NDArray[np.int64],
     special: NDArray[np.int64],
-    follows: NDArray[np.float32],
+    starts: NDArray[np.int64],
+    follows: NDArray[np.int64],
     share: float,
     out: NDArray[np.float64],
     profile: NDArray[np.float64],
+    lines: NDArray[np.float32],
 ) -> None:
-    """The statistics of rows of weights, those of S states after each other.
+    """The statistics of rows of scores, those of S states after each other.
 
-    Reads scores, weights and rising (R, N), the latter sorted, all finite; places (S,) of the
-    states among the patterns, -1 for none, or (0,); special, the numbers of special patterns;
-    follows (S, N) or (0, 0), 1 where the pattern before is of the state's token. Writes out
-    (R, 13), in the order of `rows.FIELDS`; adds the weight at each distance to profile (H, 2N - 1).
+    Reads places (S,) of the states among the patterns, −1 for none; special, the numbers of special
+    patterns; follows[starts[i]:starts[i + 1]], the numbers of those that follow the token of state
+    i. Replaces scores (R, N), all finite, by weights. Writes out (R, 13), in the
+    order of `rows.FIELDS`; adds the weight at each distance to profile (H, 2N − 1), if there are
+    places, by way of lines, of the same shape.
     """
-    rows, patterns = weights.shape
-    states = max(len(places), len(follows), 1)
-    left_out, nothing = np.empty(len(special), np.float32), np.empty(0, np.float32)
+    rows, patterns = scores.shape
+    states = len(starts) - 1
+    few = np.empty(FEW + 1, f32)
+    bits = scores.view(i32)
+    lines[:] = 0
+    guess = f32(0)
     for r in range(rows):
-        p, s = weights[r], scores[r]
-        top, at = rising[r, patterns - 1], 0
-        while p[at] != top:
-            at += 1
-        heaviest, highest = f64(top), s[at]
-        p[at] = 0.0
-        rest, squares, cubes, fourths, below = 0.0, 0.0, 0.0, 0.0, 0.0
-        for j in range(patterns):
-            w = f64(p[j])
-            square = w * w
-            rest += w
-            squares += square
-            cubes += square * w
-            fourths += square * square
-            below += w * f64(highest - s[j])
-        p[at] = top
-        out[r, 0] = f64(highest) - np.log(heaviest)
-        out[r, 1] = below - np.log(heaviest)
-        # Σ p²(1 − p)² + Σ_{i≠j} p_i² p_j², with the heaviest by itself, so that nothing cancels
-        own = squares - 2 * cubes + fourths + (heaviest * rest) ** 2
-        pairs = 2 * heaviest**2 * squares + max(squares**2 - fourths, 0.0)
+        row, state = scores[r], r % states
+        top, at = _heaviest(row)
+        row[at] = -np.inf  # the heaviest by itself, so that nothing cancels
+        rest, squares, cubes, fourths, below = _weigh(row, top)
+        row[at] = 1.0
+        total = 1.0 + rest
+        heaviest = 1.0 / total
+        square = heaviest**2
+        squares, cubes, fourths = squares * square, cubes * square * heaviest, fourths * square**2
+        log_total = np.log1p(rest)
+        out[r, 0] = f64(top) + log_total
+        out[r, 1] = log_total + below * heaviest
+        # Σ p²(1 − p)² + Σ_{i≠j} p_i² p_j²
+        own = squares - 2 * cubes + fourths + (square * rest) ** 2
+        pairs = 2 * square * squares + max(squares**2 - fourths, 0.0)
         out[r, 2] = np.sqrt(own + pairs)
         out[r, 3], out[r, 4] = heaviest, at
-        held, wanted = 0.0, share * (1 - 1e-12)
-        for j in range(len(special)):
-            left_out[j] = p[special[j]]
-            held += f64(left_out[j])
-        out[r, 5] = held
-        out[r, 6] = _fewest(rising[r], nothing, wanted * (heaviest + rest))
+        held = 0.0
+        for j in special:
+            held += f64(row[j])
+        out[r, 5] = held * heaviest
+        out[r, 6], last = _fewest(row, bits[r], few, total, share, guess * f32(total))
+        guess = last * f32(heaviest)  # neighbours are alike
         out[r, 7] = out[r, 6]
-        if held > 0:
-            _sort(left_out)
-            content = heaviest + rest - held
-            enough = content > 1e-6
-            out[r, 7] = _fewest(rising[r], left_out, wanted * content) if enough else 0
-        out[r, 8] = p[0]
-        place = places[r % states] if len(places) > 0 else -1
+        if held > 0 and total - held <= 1e-6 * total:
+            out[r, 7] = 0
+        elif held > 0:
+            kept = row[special]
+            row[special] = 0.0
+            out[r, 7], _ = _fewest(row, bits[r], few, total - held, share, last)
+            row[special] = kept
+        _scale(row, f32(heaviest))
+        out[r, 8] = row[0]
+        place = places[state]
         if place >= 0:
-            out[r, 9] = p[place]
-            out[r, 10] = p[place - 1] if place > 0 else 0.0
-            line = profile[r // states]
-            for j in range(patterns):
-                line[patterns - 1 - place + j] += f64(p[j])
-        if len(follows) > 0:
-            after = follows[r % states]
-            matched, reached = 0.0, 0.0
-            for j in range(patterns):
-                matched += f64(after[j])
-                reached += f64(after[j]) * f64(p[j])
-            out[r, 11], out[r, 12] = matched, reached
+            out[r, 9] = row[place]
+            out[r, 10] = row[place - 1] if place > 0 else 0.0
+            _add(row, lines[r // states, patterns - 1 - place :])
+        matched = 0.0
+        for j in follows[starts[state] : starts[state + 1]]:
+            matched += f64(row[j])
+        out[r, 11], out[r, 12] = starts[state + 1] - starts[state], matched
+        if state == states - 1 and len(profile) > 0:
+            for j in range(2 * patterns - 1):
+                profile[r // states, j] += f64(lines[r // states, j])

@@ -4,11 +4,10 @@ A row is what one state of one head associates with. Rows are made chunk by chun
 matrix of weights is kept.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,42 +20,38 @@ from hopfield.phases import count_holding
 SHARE = 0.9  # of the weight, that k patterns hold: Ramsauer et al. 2020, section 3
 AT_ONCE = 2**18  # scores of a chunk: few enough for the second-level cache
 FIELDS = (
-    "log_partition",
-    "entropy",
-    "jacobian",
-    "heaviest",
-    "at",
-    "special",
-    "k",
-    "k_content",
-    "first",
-    "own",
-    "previous",
-    "matches",
-    "matched",
+    *("log_partition", "entropy", "jacobian", "heaviest", "at", "special", "k", "k_content"),
+    *("first", "own", "previous", "matches", "matched"),
 )
 
 
 @dataclass(frozen=True)
-class Around:
-    """What of the sequences around them the statistics of rows ask for.
+class Near:
+    """What of one sequence the statistics of S rows ask for.
 
     Attributes:
-        special: `(B, N)`, True at special patterns; None: there are none.
-        places: `(B, S)`, the place of each state among the patterns, −1 for one that has none and
-            is left out of the profile; None: states and patterns are of different sequences.
-        follows: `(B, S, N)`, True where the pattern before carries the same token as the state;
-            None where there are no tokens.
+        special: the numbers of special patterns.
+        places: `(S,)`, the place of each state among the patterns; −1 for one that has none, or is
+            left out of the profile.
+        starts: `(S + 1,)`: state i has `follows[starts[i]:starts[i + 1]]`.
+        follows: the numbers of the patterns that follow the token of a state.
     """
 
-    special: Tensor | None = None
-    places: Tensor | None = None
-    follows: Tensor | None = None
+    special: NDArray[np.int64]
+    places: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    follows: NDArray[np.int64]
+
+    @classmethod
+    def nothing(cls, states: int) -> "Near":
+        """No places, no tokens."""
+        none = np.empty(0, np.int64)
+        return cls(none, np.full(states, -1), np.zeros(states + 1, np.int64), none)
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Statistics of every state of every head, `(B, H, S)` each.
+    """Statistics of every state of every head, `(B, H, S)` each, by name: `rows["k"]`.
 
     Attributes:
         values: `(B, H, S, 13)`, in the order of `FIELDS`: the log-partition; the entropy in nats;
@@ -65,25 +60,25 @@ class Rows:
             patterns that hold 90 % of the weight; the same without special patterns, 0 where they
             hold all; the weight of the first pattern, of the state's own and of the one before;
             how many patterns follow the state's token, and their weight.
-        profile: `(H, 2N − 1)`, the weight at each distance from −(N − 1) to N − 1, summed over
-            states; None where they have no places.
+        profile: `(H, 2N − 1)`, the weight at each distance from −(N − 1) to N − 1, summed over the
+            states that have places.
         readout: `(B, H, S, v)`, if it was asked for.
     """
 
     values: NDArray[np.float64]
-    profile: NDArray[np.float64] | None
+    profile: NDArray[np.float64]
     readout: Tensor | None
 
     def __getitem__(self, name: str) -> NDArray[np.float64]:
         return self.values[..., FIELDS.index(name)]
 
 
-def rows(heads: Heads, around: Around, *, readout: bool = False) -> Rows:
+def rows(heads: Heads, near: Sequence[Near], *, readout: bool = False) -> Rows:
     """Statistics of all states, and their read-out from the same weights.
 
     Args:
         heads: what associates: `(B, H, S, d)` with `(B, H, N, d)`.
-        around: what there is around them.
+        near: what there is of each of the B sequences.
         readout: whether to read out.
 
     Returns:
@@ -92,16 +87,14 @@ def rows(heads: Heads, around: Around, *, readout: bool = False) -> Rows:
     batch, count, states, _ = heads.state.shape
     patterns = heads.stored.shape[-2]
     values = np.zeros((batch, count, states, len(FIELDS)))
-    profile = None if around.places is None else np.zeros((count, 2 * patterns - 1))
+    profile = np.zeros((count, 2 * patterns - 1))
     read = heads.projection.new_empty(*heads.state.shape[:3], heads.projection.shape[-1])
-    fill = _compiled if _compiles(heads.state.device) else _plain
     for b, some in _chunks(batch, count, max(1, AT_ONCE // (states * patterns or 1))):
-        scores = scores_of(heads, b, some)
-        weights = scores.softmax(-1)
-        own = None if profile is None else profile[some]
-        fill(scores, weights, around, b, values[b, some], own)
+        scores = _scores(heads, b, some)
+        weigh = _compiled if _compiles(scores) else _plain
+        weights = weigh(scores, near[b], values[b, some], profile[some])
         if readout:
-            read[b, some] = (weights @ heads.projection[b, some].float()).to(read.dtype)
+            read[b, some] = weights @ heads.projection[b, some].to(weights.dtype)
     return Rows(values, profile, read if readout else None)
 
 
@@ -112,7 +105,7 @@ def _chunks(batch: int, heads: int, size: int) -> Iterator[tuple[int, slice]]:
             yield b, slice(start, start + size)
 
 
-def scores_of(heads: Heads, b: int, some: slice) -> Tensor:
+def _scores(heads: Heads, b: int, some: slice) -> Tensor:
     """The scores of some heads of one sequence, `(h, S, N)`, at least float32 and finite."""
     association = heads.association
     dtype = torch.promote_types(heads.state.dtype, torch.float32)
@@ -131,73 +124,64 @@ def scores_of(heads: Heads, b: int, some: slice) -> Tensor:
     return scores
 
 
-def _compiles(device: torch.device) -> bool:
-    return device.type == "cpu" and find_spec("numba") is not None
+def _compiles(scores: Tensor) -> bool:
+    """Whether the compiled kernel is there and takes these."""
+    fits = scores.device.type == "cpu" and scores.dtype == torch.float32
+    return fits and scores.numel() > 0 and find_spec("numba") is not None
 
 
 def _compiled(
-    scores: Tensor,
-    weights: Tensor,
-    around: Around,
-    b: int,
-    out: NDArray[np.float64],
-    profile: NDArray[np.float64] | None,
-) -> None:
-    """By the compiled kernel, some heads on each thread."""
+    scores: Tensor, near: Near, out: NDArray[np.float64], profile: NDArray[np.float64]
+) -> Tensor:
+    """By the compiled kernel, some heads on each thread; the scores become the weights."""
     from hopfield.heads._rows_kernel import fill
 
-    empty: NDArray[Any] = np.empty(0)
-    special = empty.astype(np.int64)
-    if around.special is not None:
-        special = around.special[b].nonzero().squeeze(-1).numpy()
-    places = empty.astype(np.int64) if around.places is None else around.places[b].numpy()
-    follows = np.empty((0, 0), np.float32)
-    if around.follows is not None:
-        follows = around.follows[b].float().numpy()
     width = scores.shape[-1]
+    given = (near.places, near.special, near.starts, near.follows)
 
     def part(some: slice) -> None:
-        s = scores[some].float().reshape(-1, width).numpy()
-        p = weights[some].float().reshape(-1, width).numpy()
-        lines = np.empty((len(p), 0)) if profile is None else profile[some]
-        filled = out[some].reshape(-1, len(FIELDS))
-        fill(s, p, np.sort(p, axis=-1), places, special, follows, SHARE, filled, lines)
-        out[some] = filled.reshape(out[some].shape)
+        own, filled, line = scores[some].reshape(-1, width).numpy(), out[some], profile[some]
+        fill(own, *given, SHARE, filled.reshape(-1, len(FIELDS)), line, np.empty_like(line, "f4"))
 
     threads = min(torch.get_num_threads(), len(scores))
     if threads == 1:
         part(slice(None))
-        return
+        return scores
     bounds = [len(scores) * t // threads for t in range(threads + 1)]
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(part, map(slice, bounds, bounds[1:])))
+    return scores
 
 
 def _plain(
-    scores: Tensor,
-    weights: Tensor,
-    around: Around,
-    b: int,
-    out: NDArray[np.float64],
-    profile: NDArray[np.float64] | None,
-) -> None:
-    """By PyTorch, on any device."""
-    device, patterns = scores.device, scores.shape[-1]
-    p, s = weights.double(), scores.double()
+    scores: Tensor, near: Near, out: NDArray[np.float64], profile: NDArray[np.float64]
+) -> Tensor:
+    """By PyTorch, on any device; the weights."""
+    weights = scores.softmax(-1)
+    p, s, device, patterns = weights.double(), scores.double(), scores.device, scores.shape[-1]
     heaviest, at = p.max(-1)
     highest = s.gather(-1, at[..., None])
     others = p.scatter(-1, at[..., None], 0.0)
     rest, squares = others.sum(-1), others.square().sum(-1)
-    fourths = others.pow(4).sum(-1)
     own = (others * (1 - others)).square().sum(-1) + (heaviest * rest).square()
-    pairs = 2 * heaviest.square() * squares + (squares.square() - fourths).clamp(min=0.0)
-    content, held = p, torch.zeros_like(heaviest)
-    if around.special is not None:
-        special = around.special[b].to(device)
-        content, held = p.masked_fill(special, 0.0), p.masked_fill(~special, 0.0).sum(-1)
-    k = count_holding(p, SHARE)
+    pairs = (squares.square() - others.pow(4).sum(-1)).clamp(min=0.0)
+    pairs += 2 * heaviest.square() * squares
+    held = p[..., torch.from_numpy(near.special).to(device)].sum(-1)
+    content = p.index_fill(-1, torch.from_numpy(near.special).to(device), 0.0)
     enough = heaviest + rest - held > 1e-6
-    k_content = torch.where(enough, count_holding(content, SHARE), 0) if held.any() else k
+    k = count_holding(p, SHARE)
+    starts = torch.from_numpy(near.starts).to(device)
+    matches = starts.diff()
+    follows = torch.zeros(matches.shape[0], patterns, dtype=p.dtype, device=device)
+    state = torch.arange(len(matches), device=device).repeat_interleave(matches)
+    follows[state, torch.from_numpy(near.follows).to(device)] = 1.0
+    places = torch.from_numpy(near.places).to(device)
+    there = places.clamp(min=0).expand(heaviest.shape)[..., None]
+    before = p.gather(-1, (there - 1).clamp(min=0)).squeeze(-1)
+    distance = torch.arange(patterns, device=device) - places[:, None] + patterns - 1
+    line = torch.zeros(len(p), 2 * patterns - 1, dtype=p.dtype, device=device)
+    line.index_add_(-1, distance[places >= 0].flatten(), p[:, places >= 0].flatten(1))
+    profile += line.numpy(force=True)
     found = {
         "log_partition": highest.squeeze(-1) - heaviest.log(),
         "entropy": (others * (highest - s)).sum(-1) - heaviest.log(),
@@ -206,22 +190,13 @@ def _plain(
         "at": at,
         "special": held,
         "k": k,
-        "k_content": k_content,
+        "k_content": torch.where(enough, count_holding(content, SHARE), 0),
         "first": p[..., 0],
+        "own": p.gather(-1, there).squeeze(-1).masked_fill(places < 0, 0.0),
+        "previous": before.masked_fill(places <= 0, 0.0),
+        "matches": matches.expand(heaviest.shape),
+        "matched": (p * follows).sum(-1),
     }
-    if around.places is not None and profile is not None:
-        places = around.places[b].to(device)
-        index = places.clamp(min=0).expand(heaviest.shape)[..., None]
-        found["own"] = p.gather(-1, index).squeeze(-1).masked_fill(places < 0, 0.0)
-        before = p.gather(-1, (index - 1).clamp(min=0)).squeeze(-1)
-        found["previous"] = before.masked_fill(places <= 0, 0.0)
-        distance = torch.arange(patterns, device=device) - places[:, None] + patterns - 1
-        there = p[:, places >= 0].flatten(1)
-        line = torch.zeros(len(p), 2 * patterns - 1, dtype=p.dtype, device=device)
-        profile += line.index_add(-1, distance[places >= 0].flatten(), there).numpy(force=True)
-    if around.follows is not None:
-        follows = around.follows[b].to(p)
-        found["matches"] = follows.sum(-1).expand(heaviest.shape)
-        found["matched"] = (p * follows).sum(-1)
-    for name, value in found.items():
-        out[..., FIELDS.index(name)] = value.numpy(force=True)
+    for number, name in enumerate(FIELDS):
+        out[..., number] = found[name].numpy(force=True)
+    return weights

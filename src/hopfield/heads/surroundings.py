@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hopfield.heads.rows import Around
+from hopfield.heads.rows import Near
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Surroundings:
         valid: `(B, Q)`, False at padding.
         visible: `(B, Q)`, how many patterns each sees.
         content: `(B, Q)`, how many of them are not special.
-        around: what statistics ask for.
+        near: what statistics ask for, of each sequence.
         reachable: see `Tally`; None where states and patterns are of different sequences.
     """
 
@@ -44,7 +44,7 @@ class Surroundings:
     valid: NDArray[np.bool_]
     visible: NDArray[np.int64]
     content: NDArray[np.int64]
-    around: Around
+    near: list[Near]
     reachable: NDArray[np.float64] | None
 
 
@@ -85,16 +85,31 @@ def look_round(
     content = visible
     if special is not None:
         content = (seen & ~special[:, None]).sum(-1).expand(valid.shape)
-    places = follows = reachable = None
+    places = torch.full(valid.shape, -1)
+    follows = reachable = None
     if not cross and states <= patterns:
         places = torch.arange(states).expand(batch, -1) if chosen is None else chosen
         places = (places + patterns - states).masked_fill(~valid, -1)
         tokens = _fitting(of_patterns.tokens, patterns)
         follows = None if tokens is None else _follows(tokens, places, seen)
         reachable = _reachable(places, seen)
-    around = Around(special, places, follows)
+    near = [_near(places[b], _of(special, b), _of(follows, b)) for b in range(batch)]
     found = (valid.numpy(), visible.numpy(), content.numpy())
-    return Surroundings(mask, chosen, *found, around, reachable)
+    return Surroundings(mask, chosen, *found, near, reachable)
+
+
+def _of(tensor: Tensor | None, b: int) -> Tensor | None:
+    return None if tensor is None else tensor[b]
+
+
+def _near(places: Tensor, special: Tensor | None, follows: Tensor | None) -> Near:
+    """Of one sequence: places `(S,)`, and as numbers special `(N,)` and follows `(S, N)`."""
+    nothing = Near.nothing(len(places))
+    left_out = nothing.special if special is None else special.nonzero()[:, 0].numpy()
+    if follows is None:
+        return Near(left_out, places.numpy(), nothing.starts, nothing.follows)
+    starts = np.concatenate([[0], follows.sum(-1).cumsum(0).numpy()])
+    return Near(left_out, places.numpy(), starts, follows.nonzero()[:, 1].contiguous().numpy())
 
 
 def _valid(seen: Tensor, states: int, cross: bool, stream: Stream) -> Tensor:

@@ -66,7 +66,7 @@ class Watcher(HeadsObserver):
 
     def see(self, call: Call) -> Tensor | None:
         heads, around = call.heads, call.around
-        found = rows(heads, around.around, readout=self.mode == "exact" and call.attends)
+        found = rows(heads, around.near, readout=self.mode == "exact" and call.attends)
         energy = _energy(heads, found["log_partition"], around)
         seen = Seen(
             replace(found, readout=None),
