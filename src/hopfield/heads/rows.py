@@ -90,7 +90,7 @@ def rows(heads: Heads, near: Sequence[Near], *, readout: bool = False) -> Rows:
     profile = np.zeros((count, 2 * patterns - 1))
     read = heads.projection.new_empty(*heads.state.shape[:3], heads.projection.shape[-1])
     for b, some in _chunks(batch, count, max(1, AT_ONCE // (states * patterns or 1))):
-        scores = _scores(heads, b, some)
+        scores = scores_of(heads, b, some)
         weigh = _compiled if _compiles(scores) else _plain
         weights = weigh(scores, near[b], values[b, some], profile[some])
         if readout:
@@ -105,7 +105,7 @@ def _chunks(batch: int, heads: int, size: int) -> Iterator[tuple[int, slice]]:
             yield b, slice(start, start + size)
 
 
-def _scores(heads: Heads, b: int, some: slice) -> Tensor:
+def scores_of(heads: Heads, b: int, some: slice) -> Tensor:
     """The scores of some heads of one sequence, `(h, S, N)`, at least float32 and finite."""
     association = heads.association
     dtype = torch.promote_types(heads.state.dtype, torch.float32)
