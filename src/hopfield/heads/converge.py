@@ -174,8 +174,7 @@ class _Settler(HeadsObserver):
                 joined = {name: np.concatenate([a[head] for a in v]) for name, v in seen.items()}
                 for name, value in {**_of_head(joined), "ends": ends[head]}.items():
                     of_heads.setdefault(name, []).append(value)
-        done = np.where(by_sequence[:, :1] > 0, by_sequence[:, :1], np.nan)
-        low, high = interval(by_sequence[:, 1:] / done, seed)
+        low, high = interval(by_sequence[:, 1:], by_sequence[:, [0, 0]], seed)
         bounds = [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
         arrays = {name: np.array(value) for name, value in of_heads.items()}
         return Convergence(

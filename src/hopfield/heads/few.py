@@ -1,6 +1,6 @@
 """Some sequences of a corpus, for looks at heads that take longer than `probe`, and their means."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,25 +59,24 @@ def few(
     return replace(corpus, sequences=kept, document=[corpus.document[n] for n in chosen])
 
 
-def interval(of_sequences: Array | Sequence[Array], seed: int = 0) -> tuple[Array, Array]:
-    """The 95 % interval of a mean over sequences, by a bootstrap over them.
+def interval(totals: Array, counts: Array, seed: int = 0) -> tuple[Array, Array]:
+    """The 95 % interval of a mean over all that sequences hold, by a bootstrap over sequences.
 
     Args:
-        of_sequences: `(n, ...)`; NaN where a sequence says nothing.
+        totals: `(n, ...)`, the sum over what each sequence holds.
+        counts: `(n, ...)`, how much that is.
         seed: of the bootstrap.
 
     Returns:
-        Its lower and upper bound, `(...)` each; NaN where no sequence says anything.
+        Its lower and upper bound, `(...)` each; NaN where no sequence holds anything.
     """
-    values = np.asarray(of_sequences, float)
-    n = len(values)
+    n, shape = len(totals), totals.shape[1:]
     drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), DRAWS).astype(float)
-    flat = values.reshape(n, -1)
-    known = ~np.isnan(flat)
+    of_draws = drawn @ counts.reshape(n, -1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        means = (drawn @ np.where(known, flat, 0.0)) / (drawn @ known)
-    said = known.any(0)
-    bounds = np.full((2, flat.shape[1]), np.nan)
+        means = drawn @ totals.reshape(n, -1) / of_draws
+    said = np.atleast_1d((of_draws > 0).any(0))
+    bounds = np.full((2, len(said)), np.nan)
     bounds[:, said] = np.nanquantile(means[:, said], [0.025, 0.975], axis=0)
-    low, high = bounds.reshape(2, *values.shape[1:])
+    low, high = bounds.reshape(2, *shape)
     return low, high

@@ -75,7 +75,7 @@ class HeadsObserver(ABC):
         Raises:
             ArgumentError: the model calls no attention, or some that cannot be looked at.
         """
-        inputs = self._inputs(batch)
+        inputs = self.inputs(batch)
         self._streams = _streams(inputs, batch)
         self._generator = torch.Generator().manual_seed((self.seed << 32) + number)
         self._known: list[tuple[bool, tuple[int, int, int], Surroundings]] = []
@@ -92,7 +92,7 @@ class HeadsObserver(ABC):
     def _watching(self) -> AbstractContextManager[None]:
         return watched(self.model, self)
 
-    def _inputs(self, batch: Batch) -> dict[str, Any]:
+    def inputs(self, batch: Batch) -> dict[str, Any]:
         """What the model is called with, on its device; a decoder reads what its encoder reads."""
         device = next(self.model.parameters()).device
         inputs: dict[str, Any] = {name: it.to(device) for name, it in batch.inputs.items()}
