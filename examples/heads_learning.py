@@ -45,9 +45,9 @@ def arguments() -> Namespace:
     )
     parser.add_argument("--steps", type=int, default=15_000, help="default 15000")
     parser.add_argument("--seed", type=int, default=0, help="default 0")
-    parser.add_argument("--width", type=int, default=96, help="of the states; default 96")
+    parser.add_argument("--width", type=int, default=64, help="of the states; default 64")
     parser.add_argument("--batch", type=int, default=16, help="sequences of 128; default 16")
-    parser.add_argument("--lr", type=float, default=2e-3, help="default 0.002")
+    parser.add_argument("--lr", type=float, default=1e-3, help="default 0.001")
     parser.add_argument("--warm-up", type=int, default=1000, help="steps; default 1000")
     parser.add_argument("--vocabulary", type=int, default=4096, help="default 4096")
     parser.add_argument("--run", type=Path, default=Path("heads_learning"), help="of checkpoints")
@@ -73,12 +73,12 @@ def batch(sequences: Tensor, size: int, seed: int, number: int) -> Tensor:
 
 
 def masked(tokens: Tensor, vocabulary: int, draw: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Tokens of which 15 % are asked for (80 % of these masked, 10 % random), and which."""
+    """Tokens of which 25 % are asked for (80 % of these masked, 10 % random), and which."""
     chance = torch.rand(tokens.shape, generator=draw)
-    asked = (chance < 0.15) & (tokens >= len(SPECIAL))
+    asked = (chance < 0.25) & (tokens >= len(SPECIAL))
     other = torch.randint(len(SPECIAL), vocabulary, tokens.shape, generator=draw)
-    shown = tokens.masked_fill(asked & (chance < 0.12), MASK)
-    return torch.where(asked & (chance >= 0.135), other, shown), asked
+    shown = tokens.masked_fill(asked & (chance < 0.2), MASK)
+    return torch.where(asked & (chance >= 0.225), other, shown), asked
 
 
 def loss_of(model: BertForMaskedLM, shown: Tensor, asked: Tensor, tokens: Tensor) -> Tensor:
@@ -100,12 +100,13 @@ class Run:
             num_attention_heads=4,
             intermediate_size=4 * chosen.width,
             max_position_embeddings=LENGTH,
+            initializer_range=0.02 * (768 / chosen.width) ** 0.5,  # first scores as BERT-base has
             hidden_dropout_prob=0.0,
             attention_probs_dropout_prob=0.0,
         )
         self.model = BertForMaskedLM(config)
         self.optimiser = torch.optim.AdamW(
-            self.model.parameters(), weight_decay=0.01, eps=1e-6, fused=True
+            self.model.parameters(), betas=(0.9, 0.98), eps=1e-6, weight_decay=0.01, fused=True
         )
         held_out = held_out[torch.randperm(len(held_out), generator=drawn(0))]
         probed, self.valid = held_out[:PROBED], held_out[PROBED : PROBED + VALIDATED]

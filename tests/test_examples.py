@@ -15,6 +15,10 @@ SAYS = {
         r"HopfieldPooling +test AUC [01]\.\d{3}",
         ["digit_bags.png", "digit_bags_weights.png"],
     ),
+    "heads_learning": (
+        r"seed0, step 10: held-out loss \d\.\d{3}",
+        [f"heads_learning_{name}.png" for name in ("classes", "jacobian", "k", "weights")],
+    ),
     "latch_sequence": (r"LSTM +seed 0: test accuracy [01]\.\d{3}", ["latch_sequence.png"]),
 }
 PAGES = {"real_repertoires": (r"lane alone +[01]\.\d{3}", "run/report.html")}
@@ -28,7 +32,7 @@ def test_every_example_is_tested():
 @pytest.mark.parametrize("name", SAYS)
 def test_example(name, tmp_path):
     image = pytest.importorskip("matplotlib.image")
-    pytest.importorskip("sklearn")
+    pytest.importorskip("transformers" if name == "heads_learning" else "sklearn")
     command = [sys.executable, EXAMPLES / f"{name}.py", "--quick", "--out", tmp_path]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
