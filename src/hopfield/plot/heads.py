@@ -1,6 +1,6 @@
 """Statistics of attention heads: by layer and head, by distance, by kind of state."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,8 @@ def by_distance(rows: Sequence[str], distances: Sequence[str], values: Array, ti
         title: of the picture.
     """
     figure, drawn = axes(title, "distance of the pattern from the state", "layer.head")
-    figure.set_size_inches(SIZE[0], max(2.6, 1.4 + min(0.105 * len(rows), 24.0)))
+    high = max(2.6, 1.4 + min(0.105 * len(rows), 24.0))
+    figure.set_size_inches(SIZE[0], high)
     with np.errstate(divide="ignore"):
         powers = np.log2(values)
     image = drawn.imshow(
@@ -55,7 +56,7 @@ def by_distance(rows: Sequence[str], distances: Sequence[str], values: Array, ti
     drawn.tick_params(length=0)
     drawn.spines[:].set_visible(False)
     levels = np.arange(-4, 5, 2)
-    bar = figure.colorbar(image, ax=drawn, ticks=levels)
+    bar = figure.colorbar(image, ax=drawn, ticks=levels, aspect=6 * high, pad=0.02)
     bar.set_ticklabels([f"×{2.0**level:.3g}" for level in levels], fontsize=8)
     bar.set_label("weight / uniform weight")
     return figure
@@ -100,6 +101,21 @@ def stretch(kinds: Sequence[str], counts: Sequence[int], means: Sequence[float],
     ]
     drawn.bar_label(bars, labels, fontsize=8, padding=2)
     drawn.margins(y=0.18)
+    return figure
+
+
+def over_depth(curves: Mapping[str, tuple[Array, Array]], title: str) -> Any:
+    """The mean of the share of patterns that k is, by layer, for models of any depth.
+
+    Args:
+        curves: by name, the depth of each layer from 0 to 1, and the mean; `(L,)` each.
+        title: of the picture.
+    """
+    figure, drawn = axes(title, "depth of the layer", "mean of k / N")
+    for (name, (depth, share)), colour in zip(curves.items(), ("one", "some"), strict=True):
+        drawn.plot(depth, share, color=COLOURS[colour], marker="o", label=name)
+    drawn.set(ylim=(0, None))
+    drawn.legend()
     return figure
 
 

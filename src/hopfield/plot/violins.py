@@ -56,7 +56,7 @@ def violins(
         names: of the layers; by default "layer 0" and so on.
     """
     figure, drawn = axes("", "", "")
-    figure.suptitle(title)
+    figure.suptitle(title, x=0.01, ha="left")  # in sight where the picture is cut off
     most = max(5, *map(len, layers))
     figure.set_size_inches(0.9 + WIDE * most, 0.6 + HIGH * len(layers))
     halves = (layers,) if right is None else (layers, right)

@@ -1,0 +1,5 @@
+"""`hopfield heads COMMAND`: each command is a function of `hopfield.heads`."""
+
+from hopfield.cli.heads import compare, probe, watch
+
+COMMANDS = {"probe": probe, "compare": compare, "watch": watch}

@@ -1,0 +1,61 @@
+"""`HeadReport`: what a probe of a model found."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hopfield.heads.corpus import SHORTEST
+from hopfield.heads.examples import Example
+from hopfield.heads.statistics import HeadStatistics
+from hopfield.heads.words import summary
+
+PAGE = "report.html"
+FEW = 10  # groups of sequences, below which intervals are not to be trusted
+
+
+@dataclass(frozen=True, eq=False)
+class HeadReport:
+    """What `look` found; printed, it is said in words.
+
+    Attributes:
+        folder: with `report.html`, `heads.csv`, `heads.parquet`, `summary.json` and `figures/`.
+        name: of the model.
+        statistics: of its heads.
+        settings: of the probe.
+        sizes: of the model and of what it was looked at with.
+        examples: by layer and head, what a few states read most.
+    """
+
+    folder: Path
+    name: str
+    statistics: HeadStatistics
+    settings: Mapping[str, Any]
+    sizes: Mapping[str, int]
+    examples: Sequence[Sequence[Sequence[Example]]] = ()
+
+    def story(self) -> list[str]:
+        """What the statistics say, in sentences; first what limits them."""
+        return [*_limits(self.statistics), *summary(self.statistics)]
+
+    def __str__(self) -> str:
+        return "\n".join([*self.story(), "", f"report: {self.folder / PAGE}"])
+
+
+def _limits(statistics: HeadStatistics) -> list[str]:
+    """What the corpus is too short or too small for."""
+    said = []
+    tally = statistics.tallies[0]
+    longest = (tally.profile.shape[-1] + 1) // 2
+    groups = int((tally.states > 0).sum())
+    if longest < SHORTEST:
+        said.append(
+            f"Sequences have at most {longest} patterns: class IV cannot exist, because k is at "
+            f"least 1, which is more than N/32. Sequences of {SHORTEST} and more can show it."
+        )
+    if groups < FEW:
+        said.append(
+            f"Intervals rest on {groups} group{'s' * (groups != 1)} of sequences alone, and are "
+            f"too narrow. {FEW} sequences and more give better ones."
+        )
+    return said
