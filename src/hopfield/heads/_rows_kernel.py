@@ -43,7 +43,7 @@ def _heaviest(row: NDArray[np.float32]) -> tuple[np.float32, int]:
 
 
 @numba.njit(fastmath=FAST)
-def _weigh(row: NDArray[np.float32], top: np.float32) -> tuple[f64, f64, f64, f64, f64]:
+def _weigh(row: NDArray[np.float32], top: np.float32) -> tuple[float, float, float, float, float]:
     """Scores s become e = exp(s − top); the sums of e, e², e³, e⁴ and e·(top − s)."""
     total, squares, cubes, fourths, below = 0.0, 0.0, 0.0, 0.0, 0.0
     for start in range(0, len(row), BLOCK):
@@ -69,7 +69,9 @@ def _weigh(row: NDArray[np.float32], top: np.float32) -> tuple[f64, f64, f64, f6
 
 
 @numba.njit(fastmath=FAST, inline="always")
-def _above(row: NDArray[np.float32], bits: NDArray[np.int32], low: np.int32) -> tuple[f32, i32]:
+def _above(
+    row: NDArray[np.float32], bits: NDArray[np.int32], low: np.int32
+) -> tuple[np.float32, np.int32]:
     """The sum and the number of the weights whose bits, as a number, are at least `low`."""
     total, count = f32(0), i32(0)
     for j in range(len(row)):
@@ -102,11 +104,11 @@ def _fewest(
         if not low < middle < high:
             middle, step = i32(low + (high - low) // 2), 0
         mass, count = _above(row, bits, middle)
-        rose, rises = rises, mass >= wanted
+        rose, rises = rises, bool(mass >= wanted)
         if rises:
-            low, below = middle, count
+            low, below = middle, int(count)
         else:
-            high, above, held = middle, count, f64(mass)
+            high, above, held = middle, int(count), f64(mass)
         step = 4 * step if step == 2**18 or rises == rose else 0
         middle = i32(middle + (step if rises else -step)) if step else i32(low)
     last = i32(low).view(f32)

@@ -110,37 +110,35 @@ class Tally:
 
     def add(self, seen: Seen) -> None:
         """Add what was seen of a batch."""
-        found, beta = seen.rows, self.beta
+        found, valid = seen.rows, seen.valid[:, None]
+        visible = np.maximum(seen.visible[:, None].astype(float), 1.0)
+        of = {name: found[name] for name in FIELDS}
+        most = np.log(visible)
+        share, matched = of["k"] / visible, of["matches"] > 0
+        means = of | {
+            "visible": np.broadcast_to(visible, share.shape),
+            "energy": seen.energy,
+            "entropy_share": of["entropy"] / np.where(most > 0, most, 1.0),
+            "kl": np.maximum(most - of["entropy"], 0.0),
+            "jacobian_beta": of["jacobian"] * self.beta,
+            "one": of["k"] == 1,
+            "matches": of["matches"] / visible,
+        }
+        sums = np.stack([means[name].sum(-1, where=valid) for name in MEANS], -1)
+        content = of["k_content"] / np.maximum(seen.content[:, None], 1)
+        shares, contents = _histograms(share, valid), _histograms(content, valid)
         for b, group in enumerate(seen.group):
-            valid = seen.valid[b]
-            visible = seen.visible[b, valid].astype(float)
-            of = {name: found[name][b][:, valid] for name in FIELDS}
-            entropy, most = of["entropy"], np.log(visible)
-            kl = np.maximum(most - entropy, 0.0)
-            share = of["k"] / visible
-            means = of | {
-                "visible": np.broadcast_to(visible, share.shape),
-                "energy": seen.energy[b][:, valid],
-                "entropy_share": entropy / np.where(most > 0, most, 1.0),
-                "kl": kl,
-                "jacobian_beta": of["jacobian"] * beta,
-                "one": of["k"] == 1,
-            }
-            matched = of["matches"][0] > 0
-            if matched.any():  # the weight of what follows counts where something does
-                means["matches"] = np.where(matched, of["matches"] / visible, 0.0)
-            self.states[group] += len(visible)
-            self.matching[group] += matched.sum()
-            self.sums[group] += np.stack([means[name].sum(-1) for name in MEANS], -1)
-            self.shares[group] += _histogram(share)
-            content = np.maximum(seen.content[b, valid], 1)
-            self.contents[group] += _histogram(of["k_content"] / content)
-            kind = kinds(of["k"], visible)
-            for number in range(len(KINDS)):
-                there = kind == number
-                self.kinds[:, number] += there.sum(-1)
-                self.stretch[:, number] += np.where(there, of["jacobian"], 0.0).sum(-1)
-        if found.profile is not None and seen.reachable is not None:
+            self.states[group] += seen.valid[b].sum()
+            self.matching[group] += (matched[b, 0] & seen.valid[b]).sum()
+            self.sums[group] += sums[b]
+            self.shares[group] += shares[b]
+            self.contents[group] += contents[b]
+        kind = kinds(of["k"], visible)
+        for number in range(len(KINDS)):
+            there = (kind == number) & valid
+            self.kinds[:, number] += there.sum((0, -1))
+            self.stretch[:, number] += of["jacobian"].sum((0, -1), where=there)
+        if seen.reachable is not None:
             middle, reach = self.profile.shape[-1] // 2, found.profile.shape[-1] // 2
             near = slice(middle - reach, middle + reach + 1)
             self.profile[:, near] += found.profile
@@ -149,13 +147,16 @@ class Tally:
 
 def kinds(k: Array, visible: Array) -> NDArray[np.int64]:
     """The number in `KINDS` of states by their k and how many patterns they see."""
-    by_share = (k[..., None] / visible[:, None] <= np.array([1 / 2, 1 / 8, 1 / 32])).sum(-1)
+    share = k / visible
+    by_share = (share <= 1 / 2).astype(np.int64) + (share <= 1 / 8) + (share <= 1 / 32)
     return np.where(k == 1, len(KINDS) - 1, by_share)
 
 
-def _histogram(share: Array) -> NDArray[np.int64]:
-    """How often each 1024th, rounded up, occurs in each row, `(H, 1025)`."""
-    heads = len(share)
+def _histograms(share: Array, valid: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """How often each 1024th, rounded up, occurs among what is valid, `(B, H, 1025)`."""
+    batch, heads, _ = share.shape
     bins = np.ceil(share * BINS - 1e-9).astype(np.int64)
-    flat = bins + (BINS + 1) * np.arange(heads)[:, None]
-    return np.bincount(flat.ravel(), minlength=heads * (BINS + 1)).reshape(heads, BINS + 1)
+    row = np.arange(batch * heads).reshape(batch, heads, 1)
+    flat = (bins + (BINS + 1) * row)[np.broadcast_to(valid, share.shape)]
+    counts = np.bincount(flat, minlength=batch * heads * (BINS + 1))
+    return counts.reshape(batch, heads, BINS + 1)

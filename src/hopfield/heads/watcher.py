@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.linalg import vector_norm
 
 from hopfield.errors import ArgumentError
 from hopfield.heads.corpus import Batch
@@ -104,8 +105,8 @@ def _energy(
     N is what a state sees, M the largest norm of the patterns that any state of the sequence sees.
     """
     beta = float(heads.association.beta)
-    squares = heads.state.double().square().sum(-1)
-    norms = heads.stored.double().square().sum(-1)
+    squares = vector_norm(heads.state.float(), dim=-1).double().square()
+    norms = vector_norm(heads.stored.float(), dim=-1).double().square()
     if around.mask is not None:
         norms = norms.masked_fill(~around.mask.any(1)[:, None].to(norms.device), 0.0)
     ground = 0.5 * (squares + norms.amax(-1, keepdim=True)).numpy(force=True)
