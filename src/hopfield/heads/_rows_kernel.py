@@ -39,7 +39,7 @@ def _heaviest(row: NDArray[np.float32]) -> tuple[np.float32, int]:
     for j in range(len(row)):
         here = i32(j) if row[j] == top else i32(0)
         at = here if here > at else at
-    return top, at
+    return top, int(at)
 
 
 @numba.njit(fastmath=FAST)
