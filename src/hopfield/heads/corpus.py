@@ -1,7 +1,8 @@
-"""What a model is looked at with: texts or images, cut into sequences, in batches."""
+"""What a model is looked at with: texts, images or other tensors, as sequences in batches."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,13 @@ class Batch:
         inputs: the keyword arguments of the model, `(B, …)` each; padding is at the end.
         group: of each sequence, `(B,)`, from 0: neighbours of one document share one.
         special: `(B, N)`, True at the tokenizer's special tokens; None where there are no tokens.
+        number: of each sequence in its corpus, `(B,)`; None: they are of none.
     """
 
     inputs: dict[str, Tensor]
     group: Tensor
-    special: Tensor | None
+    special: Tensor | None = None
+    number: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -37,24 +40,61 @@ class Corpus:
     """Sequences of one kind.
 
     Attributes:
-        sequences: token numbers of each, special tokens included; or images, as tensors.
+        sequences: token numbers of each, special tokens included; or tensors.
         document: the number of the document that each comes from, rising.
         special: the numbers of special tokens.
         padding: the number of the token that fills up.
+        name: of the argument of the model that takes them.
+        batch_dim: the dimension of tensors along which a batch is stacked; None: none is.
     """
 
     sequences: Sequence[Any]
     document: Sequence[int]
     special: tuple[int, ...] = ()
     padding: int = 0
+    name: str = "input_ids"
+    batch_dim: int | None = 0
+
+    def __post_init__(self) -> None:
+        if not self.sequences or not all(map(len, self.sequences)):
+            raise ArgumentError(
+                "the corpus has no sequences, or an empty one; sequences with tokens are expected"
+            )
+
+    @classmethod
+    def of_tensors(
+        cls, tensors: Iterable[Tensor], name: str, batch_dim: int | None = 0
+    ) -> "Corpus":
+        """Sequences that are tensors, such as `(N, d)`, images `(C, H, W)` or waves `(T,)`.
+
+        Only tensors of the same shape share a batch, so that there is no padding.
+
+        Args:
+            tensors: one for each sequence, without a dimension for the batch.
+            name: of the argument of the model that takes them, such as "src" for PyTorch's
+                `TransformerEncoder` or "pixel_values" for transformers' models of images.
+            batch_dim: where the model wants the batch: 0 first, 1 second, as PyTorch's layers
+                without `batch_first`; None: it takes one sequence at a time, without a batch.
+
+        Raises:
+            ArgumentError: there are none, or something else.
+        """
+        tensors = list(tensors)
+        for number, one in enumerate(tensors):
+            if not isinstance(one, Tensor) or one.dim() == 0:
+                raise ArgumentError(
+                    f"sequence {number} is a {type(one).__name__} without dimensions; a tensor is "
+                    f"expected for each sequence"
+                )
+        return cls(tensors, range(len(tensors)), name=name, batch_dim=batch_dim)
 
     @property
     def longest(self) -> int | None:
-        """Tokens of the longest sequence; None for images."""
-        return None if self._images else max(map(len, self.sequences))
+        """Tokens of the longest sequence; None where there are no tokens."""
+        return None if self._of_tensors else max(map(len, self.sequences))
 
     @property
-    def _images(self) -> bool:
+    def _of_tensors(self) -> bool:
         return isinstance(self.sequences[0], Tensor)
 
     def groups(self, count: int) -> Tensor:
@@ -66,19 +106,26 @@ class Corpus:
         """Batches, the longest sequences first.
 
         Args:
-            size: sequences of a batch.
+            size: sequences of a batch, at most.
             groups: how many there are at most.
-            skip: batches to leave out at the beginning.
+            skip: sequences to leave out at the beginning.
         """
-        order = sorted(range(len(self.sequences)), key=lambda n: -len(self.sequences[n]))
-        group = self.groups(groups)
-        for start in range(skip * size, len(order), size):
-            rows = order[start : start + size]
-            yield self._batch([self.sequences[n] for n in rows], group[rows])
+        size = 1 if self.batch_dim is None else size
+        order = sorted(range(len(self.sequences)), key=self._order)
+        for _, alike in groupby(order[skip:], key=self._shape):
+            numbers = list(alike)
+            for start in range(0, len(numbers), size):
+                yield self.batch(numbers[start : start + size], groups)
 
-    def _batch(self, sequences: list[Any], group: Tensor) -> Batch:
-        if self._images:
-            return Batch({"pixel_values": torch.stack(sequences)}, group, None)
+    def batch(self, numbers: Sequence[int], groups: int = 50) -> Batch:
+        """A batch of the sequences of these numbers; tensors have the same shape."""
+        sequences = [self.sequences[n] for n in numbers]
+        number = torch.as_tensor(numbers)
+        group = self.groups(groups)[number]
+        if self._of_tensors:
+            dim = self.batch_dim
+            stacked = sequences[0] if dim is None else torch.stack(sequences, dim)
+            return Batch({self.name: stacked}, group, None, number)
         width = max(map(len, sequences))
         tokens = torch.full((len(sequences), width), self.padding)
         mask = torch.zeros(len(sequences), width, dtype=torch.long)
@@ -86,7 +133,16 @@ class Corpus:
             tokens[row, : len(sequence)] = torch.tensor(sequence)
             mask[row, : len(sequence)] = 1
         special = torch.isin(tokens, torch.tensor(self.special, dtype=torch.long)) & mask.bool()
-        return Batch({"input_ids": tokens, "attention_mask": mask}, group, special)
+        return Batch({self.name: tokens, "attention_mask": mask}, group, special, number)
+
+    def _shape(self, number: int) -> tuple[int, ...]:
+        """What the sequences of a batch have in common: nothing, where there are tokens."""
+        return tuple(self.sequences[number].shape) if self._of_tensors else ()
+
+    def _order(self, number: int) -> tuple[int, ...]:
+        """Rises from the longest sequence to the shortest."""
+        one = self.sequences[number]
+        return (-(one.numel() if self._of_tensors else len(one)), *self._shape(number))
 
 
 def tokenized(
@@ -106,6 +162,13 @@ def tokenized(
     Raises:
         ArgumentError: there is no text in the texts, or the length or the number is bad.
     """
+    if not hasattr(tokenizer, "all_special_ids"):
+        raise ArgumentError(
+            f"the processor is a {type(tokenizer).__name__}; texts need a tokenizer of "
+            f"transformers (read_images makes sequences of images)"
+        )
+    if isinstance(texts, str):
+        raise ArgumentError("texts is one string; a list of documents is expected: [text]")
     if max_length is None:
         max_length = min(LONGEST, tokenizer.model_max_length)
     max_length = _check.positive_int("max_length", max_length)
@@ -120,6 +183,8 @@ def tokenized(
     sequences: list[list[int]] = []
     document: list[int] = []
     for number, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise ArgumentError(f"text {number} is a {type(text).__name__}; a string is expected")
         body = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         for start in range(0, len(body), room):
             window = body[start : start + room]
@@ -141,10 +206,11 @@ def _frame(tokenizer: Any) -> tuple[list[int], list[int]]:
     inner = tokenizer("a", add_special_tokens=False)["input_ids"]
     whole = tokenizer("a")["input_ids"]
     for start in range(len(whole) - len(inner) + 1):
-        if whole[start : start + len(inner)] == inner:
+        if inner and whole[start : start + len(inner)] == inner:
             return whole[:start], whole[start + len(inner) :]
     raise ArgumentError(
-        "the tokenizer changes a text when it adds special tokens; none is expected"
+        "the tokenizer makes nothing of the letter a, or something else when it adds special "
+        "tokens; one that puts them before and after a text is expected"
     )
 
 
@@ -219,4 +285,4 @@ def read_images(folder: str | Path, processor: Any, most: int | None = None) -> 
         except OSError as error:
             raise FileError(f"{file} cannot be read as an image: {one_line(error)}") from error
         pixels.append(processor(opened, return_tensors="pt")["pixel_values"][0])
-    return Corpus(pixels, range(len(pixels)))
+    return Corpus.of_tensors(pixels, "pixel_values")

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from hopfield import _check
-from hopfield.heads.corpus import Corpus, tokenized
-from hopfield.heads.probe import check_fits
+from hopfield.heads.corpus import Corpus
+from hopfield.heads.fitting import sequences_for
 
 Array = NDArray[np.float64]
 
@@ -49,8 +49,7 @@ def few(
         ArgumentError: the texts are empty, a number is bad, or the model has too few positions.
     """
     sequences = _check.positive_int("sequences", sequences)
-    corpus = texts if isinstance(texts, Corpus) else tokenized(texts, processor, max_length)
-    check_fits(model, corpus)
+    corpus = sequences_for(model, processor, texts, max_length)
     count = len(corpus.sequences)
     chosen = (
         [n * count // sequences for n in range(sequences)] if count > sequences else range(count)

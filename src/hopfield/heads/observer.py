@@ -3,20 +3,24 @@
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from hopfield.errors import ArgumentError
+from hopfield._text import one_line
+from hopfield.errors import ArgumentError, HopfieldError
+from hopfield.heads import modules
 from hopfield.heads.corpus import Batch
 from hopfield.heads.surroundings import Stream, Surroundings, look_round
 from hopfield.huggingface.attention import Heads
 from hopfield.huggingface.recording import in_eval_mode, watched
+from hopfield.network import DenseNetwork
+from hopfield.nn.attend import before_readout
 from hopfield.separation import Softmax
 
+NO_TOKENS = Stream(None, None, None)
 CROSS = re.compile(r"cross_?att|encoder_attn|EncDecAttention", re.IGNORECASE)
 
 
@@ -28,7 +32,8 @@ class Call:
         number: of the call, from 0, in the order in which the model makes them.
         module: the name of the module that calls.
         cross: whether states and stored patterns are of different sequences.
-        heads: what associates, with the states that are looked at alone.
+        heads: what associates by softmax, with the states that are looked at alone; where others
+            are updated first, with those that read out.
         around: what lies round these states.
     """
 
@@ -38,18 +43,13 @@ class Call:
     heads: Heads
     around: Surroundings
 
-    @property
-    def attends(self) -> bool:
-        """Whether the layer does one step of softmax association, no more."""
-        separation = self.heads.association.separation
-        return self.heads.limits.get("steps", 1) == 1 and type(separation) is Softmax
-
 
 class HeadsObserver(ABC):
     """Runs a model on batches and shows each call of attention to `see`.
 
     Args:
-        model: a transformers model whose layers call attention through its interface.
+        model: a transformers model whose layers call attention through its interface; or one with
+            PyTorch's attention, or with layers of this library, see `modules`.
         sample: how many states of each sequence are looked at, chosen at random; None for all.
         seed: of that choice.
     """
@@ -70,35 +70,53 @@ class HeadsObserver(ABC):
 
         Args:
             batch: sequences.
-            number: of the batch, for the choice of states.
+            number: of the batch, for the choice of states, if its sequences have none.
 
         Raises:
-            ArgumentError: the model calls no attention, or some that cannot be looked at.
+            ArgumentError: the model cannot be run on the batch, calls no attention, or some that
+                cannot be looked at.
         """
         inputs = self.inputs(batch)
-        self._streams = _streams(inputs, batch)
-        self._generator = torch.Generator().manual_seed((self.seed << 32) + number)
+        self._batch, self._streams = batch, _streams(inputs, batch)
+        first = number * len(batch.group)
+        numbers = range(first, first + len(batch.group))
+        self._seeds = [
+            (self.seed << 32) + n
+            for n in (numbers if batch.number is None else batch.number.tolist())
+        ]
         self._known: list[tuple[bool, tuple[int, int, int], Surroundings]] = []
         self._calls = 0
-        with self._watching(), in_eval_mode(self.model):
-            output = self.model(**inputs)
+        with watched(self.model, self), modules.watched(self.model, self):
+            output = self._output(inputs)
         if not self._calls:
             raise ArgumentError(
                 f"{type(self.model).__name__} never called attention through transformers' "
-                f"attention interface, so its heads cannot be seen"
+                f"interface, nor as PyTorch's MultiheadAttention or a layer of hopfield.nn, so "
+                f"that its heads cannot be seen; some models (MPNet, DeBERTa-v2 …) have attention "
+                f"of their own: another model is expected"
             )
         return output
 
-    def _watching(self) -> AbstractContextManager[None]:
-        return watched(self.model, self)
+    def _output(self, inputs: dict[str, Any]) -> Any:
+        with in_eval_mode(self.model):
+            try:
+                return self.model(**inputs)
+            except (TypeError, ValueError) as error:
+                if self._calls or isinstance(error, HopfieldError):
+                    raise
+                raise ArgumentError(
+                    f"{type(self.model).__name__} cannot be run on {', '.join(inputs)}: "
+                    f"{one_line(error)}; a model, or a part of one, that takes these is expected"
+                ) from error
 
     def inputs(self, batch: Batch) -> dict[str, Any]:
         """What the model is called with, on its device; a decoder reads what its encoder reads."""
-        device = next(self.model.parameters()).device
+        parameter = next(self.model.parameters(), None)
+        device = None if parameter is None else parameter.device
         inputs: dict[str, Any] = {name: it.to(device) for name, it in batch.inputs.items()}
         if self._caches:
             inputs["use_cache"] = False
-        if self._decodes and "input_ids" in inputs:
+        if self._decodes and "input_ids" in inputs and "decoder_input_ids" not in inputs:
             tokens = inputs["input_ids"]
             start = getattr(self.model.config, "decoder_start_token_id", None)
             first = torch.full_like(tokens[:, :1], 0 if start is None else start)
@@ -107,14 +125,18 @@ class HeadsObserver(ABC):
                 inputs["decoder_attention_mask"] = inputs["attention_mask"]
         return inputs
 
-    def __call__(self, module: nn.Module, heads: Heads) -> Tensor | None:
-        """What a module associates, as the attention interface shows it."""
+    def __call__(self, module: nn.Module, heads: Heads, cross: bool | None = None) -> Tensor | None:
+        """What a module associates, and whether it reads another sequence if that is known."""
+        number, self._calls = self._calls, self._calls + 1
         name = self._names.get(module, type(module).__name__)
-        cross = bool(getattr(module, "is_cross_attention", False)) or bool(CROSS.search(name))
+        _check_looked_at(name, heads, len(self._batch.group))
+        if heads.limits.get("steps", 1) != 1:
+            heads = _read_out(heads)
+        if cross is None:
+            cross = bool(getattr(module, "is_cross_attention", False)) or bool(CROSS.search(name))
         around = self._look_round(heads, name, cross)
         some = heads if around.chosen is None else _some(heads, around.chosen)
-        self._calls += 1
-        return self.see(Call(self._calls - 1, name, cross, some, around))
+        return self.see(Call(number, name, cross, some, around))
 
     def _look_round(self, heads: Heads, name: str, cross: bool) -> Surroundings:
         """The surroundings of these heads, those of an earlier call if they are the same."""
@@ -124,8 +146,10 @@ class HeadsObserver(ABC):
         for known_cross, known_shape, known in self._known:
             if (known_cross, known_shape) == (cross, shape) and _same(known.mask, mask):
                 return known
-        streams = self.streams(name, cross)
-        found = look_round(mask, shape, *streams, cross, self.sample, self._generator)
+        parts = len(heads.state) // len(self._seeds)  # of each sequence, as windows of images are
+        streams = self.streams(name, cross) if parts == 1 else (NO_TOKENS, NO_TOKENS)
+        seeds = [seed for seed in self._seeds for _ in range(parts)]
+        found = look_round(mask, shape, *streams, cross, self.sample, seeds)
         self._known.append((cross, shape, found))
         return found
 
@@ -135,6 +159,36 @@ class HeadsObserver(ABC):
         decoder = self._streams.get("decoder", encoder)
         of_states = decoder if cross or ".decoder." in f".{module}" else encoder
         return of_states, encoder if cross else of_states
+
+
+def _check_looked_at(name: str, heads: Heads, sequences: int) -> None:
+    """The heads attend, for each of the sequences, with numbers."""
+    if type(heads.association.separation) is not Softmax:
+        raise ArgumentError(
+            f"{name} associates by {heads.association.separation!r}; heads are looked at where it "
+            f"is softmax"
+        )
+    if len(heads.state) % sequences:
+        raise ArgumentError(
+            f"{name} associates {len(heads.state)} sequences where the batch has {sequences}; is "
+            f"the batch in the dimension where the model wants it?"
+        )
+    for what, tensor in (("states", heads.state), ("patterns", heads.stored)):
+        if not bool(tensor.sum(dtype=torch.float32).isfinite()):
+            raise ArgumentError(
+                f"{name} has NaN or infinite {what}: weights of the model are damaged, or overflow "
+                f"in {tensor.dtype}; other weights, or dtype 'float32', are expected"
+            )
+    bias = heads.association.bias
+    if bias is not None and bool(bias.isnan().any()):
+        raise ArgumentError(f"{name} adds NaN to its scores; weights without NaN are expected")
+
+
+def _read_out(heads: Heads) -> Heads:
+    """The heads in the last of several steps, with the states that read out."""
+    network = DenseNetwork(heads.association, None, heads.stored)
+    state = before_readout(network, heads.state, **heads.limits)
+    return replace(heads, state=state, limits={})
 
 
 def _streams(inputs: Mapping[str, Any], batch: Batch) -> dict[str, Stream]:

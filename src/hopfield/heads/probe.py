@@ -12,12 +12,14 @@ from torch import nn
 from tqdm import tqdm
 
 from hopfield import _check
-from hopfield.errors import ArgumentError
+from hopfield.errors import ArgumentError, FileError
 from hopfield.files.arrays import load_arrays
 from hopfield.files.claim import claim
 from hopfield.files.whole import written_whole
-from hopfield.heads.corpus import Batch, Corpus, tokenized
+from hopfield.heads.corpus import Batch, Corpus
+from hopfield.heads.fitting import sequences_for
 from hopfield.heads.statistics import HeadStatistics, arrays_of, tallies_of
+from hopfield.heads.tally import Tally
 from hopfield.heads.watcher import Mode, Watcher
 
 MANY = 200_000  # tokens, from which some states of each sequence are enough
@@ -41,17 +43,20 @@ def probe(
     """What each head of a transformers model does, seen as retrieval, over texts.
 
     Memory does not grow with the number of texts, nor with that of layers. Results do not depend
-    on the size of batches, padding included, beyond rounding.
+    on the size of batches, padding included, beyond rounding; where memory is not enough for a
+    batch, its halves are looked at.
 
     Args:
-        model: any that calls attention through transformers' interface. It comes back as it was.
+        model: any that calls attention through transformers' interface, or has PyTorch's attention
+            or layers of this library (see `modules`). It comes back as it was.
         processor: its tokenizer; not looked at for a `Corpus`.
-        texts: documents, or sequences that are ready.
+        texts: documents, or sequences that are ready, such as `Corpus.of_tensors`.
         mode: "side", "exact" or "sample", see `Watcher`; by default "exact", and "sample" for more
             than 200 000 tokens.
         sample: states of each sequence that are looked at, in mode "sample".
         batch_size: sequences that go through the model at once.
-        max_length: tokens of a sequence; see `tokenized`.
+        max_length: tokens of a sequence; see `tokenized`. By default the model has places for
+            them, too.
         seed: of the choice of states, and of the bootstrap.
         out: a folder that keeps what was seen; the same call goes on where it was stopped.
         progress: whether to show it.
@@ -59,18 +64,16 @@ def probe(
     Raises:
         ArgumentError: texts are empty, the model cannot be looked at, memory is not enough for
             one sequence, or `out` holds something else; the message says what to do.
+        FileError: what `out` keeps is damaged.
     """
     batch_size = _check.positive_int("batch_size", batch_size)
     if mode is not None:
         _check.choice("mode", mode, Mode.__args__)  # type: ignore[attr-defined]
     sample = _check.positive_int("sample", sample)
-    corpus = texts if isinstance(texts, Corpus) else tokenized(texts, processor, max_length)
-    check_fits(model, corpus)
+    corpus = sequences_for(model, processor, texts, max_length)
     tokens = 0 if corpus.longest is None else sum(map(len, corpus.sequences))
     chosen: Mode = mode or ("sample" if tokens > MANY else "exact")
-    width = corpus.longest or _patches(model)
-    watcher = Watcher(model, mode=chosen, sample=sample, width=width, seed=seed)
-    done = 0
+    watcher = Watcher(model, mode=chosen, sample=sample, seed=seed)
     folder = None if out is None else Path(out)
     if folder is not None:
         settings = {
@@ -78,79 +81,73 @@ def probe(
             "sequences": f"{len(corpus.sequences)} {_digest(corpus)}",
             "mode": chosen,
             "sample": sample,
-            "batch_size": batch_size,
             "seed": seed,
         }
         claim(folder, SETTINGS, settings, "probe")
         if (folder / STATE).exists():
-            arrays = load_arrays(folder / STATE)
-            done = int(arrays["done"])
-            watcher.tallies = tallies_of(arrays)
-    total = -(-len(corpus.sequences) // batch_size)
-    shown = tqdm(total=total, initial=done, desc="probing", unit="batch", disable=not progress)
+            watcher.tallies, watcher.done = _load(folder / STATE)
+    total = len(corpus.sequences)
+    shown = tqdm(
+        None, "probing", total, unit="sequence", disable=not progress, initial=watcher.done
+    )
     saved = time.monotonic()
     try:
-        for number, batch in enumerate(corpus.batches(batch_size, skip=done), done):
-            _run(watcher, batch, number)
-            done += 1
-            shown.update()
+        for batch in corpus.batches(batch_size, skip=watcher.done):
+            _run(watcher, corpus, batch)
+            shown.update(len(batch.group))
             if folder is not None and time.monotonic() - saved > SAVED_EVERY:
-                _save(folder, watcher, done)
+                _save(folder, watcher)
                 saved = time.monotonic()
     finally:
         shown.close()
-        if folder is not None and watcher.tallies:
-            _save(folder, watcher, done)
+        if folder is not None and watcher.whole and watcher.done:
+            _save(folder, watcher)
     return HeadStatistics.of(watcher.tallies, seed)
 
 
-def _run(watcher: Watcher, batch: Batch, number: int) -> None:
+def _run(watcher: Watcher, corpus: Corpus, batch: Batch) -> None:
     """A batch; where memory is not enough for it, its halves."""
     try:
-        watcher.run(batch, number)
+        watcher.run(batch)
+        return
     except (MemoryError, RuntimeError) as error:
         if not _is_memory(error):
             raise
-        size = len(batch.group)
-        if size == 1:
-            length = next(iter(batch.inputs.values())).shape[-1]
-            raise ArgumentError(
-                f"memory is not enough for one sequence of {length}; a smaller max_length, or "
-                f"mode='sample', is expected"
-            ) from error
-        for half in (slice(size // 2), slice(size // 2, None)):
-            special = None if batch.special is None else batch.special[half]
-            inputs = {name: tensor[half] for name, tensor in batch.inputs.items()}
-            _run(watcher, Batch(inputs, batch.group[half], special), number)
+    # outside, so that the error no longer holds what filled the memory
+    assert batch.number is not None
+    numbers = batch.number.tolist()
+    if len(numbers) == 1:
+        shape = _check.shape_of(next(iter(batch.inputs.values())))
+        raise ArgumentError(
+            f"memory is not enough for one sequence, of shape {shape}; a smaller max_length, or "
+            f"mode='sample', is expected"
+        )
+    half = len(numbers) // 2
+    for some in (numbers[:half], numbers[half:]):
+        _run(watcher, corpus, corpus.batch(some))
 
 
 def _is_memory(error: Exception) -> bool:
     """Whether memory ran out: PyTorch has an error of its own on a GPU alone."""
     kinds = (MemoryError, torch.OutOfMemoryError)
-    return isinstance(error, kinds) or "not enough memory" in str(error)
+    return isinstance(error, kinds) or "DefaultCPUAllocator" in str(error)
 
 
-def _save(folder: Path, watcher: Watcher, done: int) -> None:
+def _save(folder: Path, watcher: Watcher) -> None:
     with written_whole(folder / STATE) as part, part.open("wb") as file:
-        kept = arrays_of(watcher.tallies) | {"done": np.array(done)}
+        kept = arrays_of(watcher.tallies) | {"done": np.array(watcher.done)}
         np.savez_compressed(file, allow_pickle=False, **kept)
 
 
-def check_fits(model: nn.Module, corpus: Corpus) -> None:
-    """The model has places for the longest sequence."""
-    places = getattr(getattr(model, "config", None), "max_position_embeddings", None)
-    if corpus.longest is not None and places is not None and corpus.longest > places:
-        raise ArgumentError(
-            f"sequences have up to {corpus.longest} tokens, but the model has {places} positions; "
-            f"max_length={places} or less is expected"
-        )
-
-
-def _patches(model: nn.Module) -> int:
-    """The most patterns that an image becomes."""
-    config: Any = model.config
-    config = getattr(config, "vision_config", config)
-    return (int(config.image_size) // int(config.patch_size)) ** 2 + 8
+def _load(path: Path) -> tuple[list[Tally], int]:
+    """What `_save` kept."""
+    try:
+        arrays = load_arrays(path)
+        return tallies_of(arrays), int(arrays["done"])
+    except (FileError, KeyError, ValueError) as error:
+        raise FileError(
+            f"{path} is damaged, or is no state of a probe; remove it to begin anew"
+        ) from error
 
 
 def _checksum(model: nn.Module) -> str:

@@ -110,13 +110,15 @@ def scores_of(heads: Heads, b: int, some: slice) -> Tensor:
     association = heads.association
     dtype = torch.promote_types(heads.state.dtype, torch.float32)
     state, stored = heads.state[b, some].to(dtype), heads.stored[b, some].to(dtype)
-    scores = (state * association.beta) @ stored.mT
+
+    def own(tensor: Tensor) -> Tensor:
+        return tensor[b if len(tensor) > 1 else 0, some if tensor.shape[1] > 1 else slice(1)]
+
+    beta = association.beta
+    beta = own(beta) if isinstance(beta, Tensor) and beta.dim() == 4 else beta  # one for each head
+    scores = (state * beta) @ stored.mT
     if heads.softcap is not None:
         scores = heads.softcap * torch.tanh(scores / heads.softcap)
-
-    def own(additive: Tensor) -> Tensor:
-        return additive[b if len(additive) > 1 else 0, some if additive.shape[1] > 1 else slice(1)]
-
     if association.bias is not None:
         scores += own(association.bias)
     if association.mask is not None:

@@ -199,7 +199,7 @@ def _heads(layer: int, tally: Tally, random: np.random.Generator) -> list[Head]:
                 tally.module,
                 head,
                 tally.cross,
-                tally.beta,
+                float(tally.beta[head]),
                 states,
                 visible,
                 max(1.0, float(np.round((share - 0.5 / BINS) * visible))),
@@ -245,6 +245,6 @@ def tallies_of(arrays: dict[str, NDArray[Any]]) -> list[Tally]:
     tallies: list[Tally] = []
     while f"{len(tallies)}.module" in arrays:
         own: dict[str, Any] = {f.name: arrays[f"{len(tallies)}.{f.name}"] for f in fields(Tally)}
-        own |= {name: own[name].item() for name in ("module", "beta", "cross")}
+        own |= {name: own[name].item() for name in ("module", "cross")}
         tallies.append(Tally(**own))
     return tallies

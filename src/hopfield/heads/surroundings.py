@@ -1,5 +1,6 @@
 """What lies round the heads of a call: which states count, what they see, which tokens are near."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,7 +56,7 @@ def look_round(
     of_patterns: Stream,
     cross: bool,
     sample: int | None,
-    generator: torch.Generator,
+    seeds: Sequence[int],
 ) -> Surroundings:
     """The surroundings of a call.
 
@@ -66,7 +67,7 @@ def look_round(
         of_patterns: that of the stored patterns.
         cross: whether they are different ones.
         sample: how many states of each sequence to choose at random; None for all.
-        generator: chooses them.
+        seeds: of that choice, for each sequence.
     """
     batch, states, patterns = shape
     seen = torch.ones(1, 1, patterns, dtype=torch.bool) if mask is None else mask.cpu()
@@ -74,8 +75,7 @@ def look_round(
     valid = _valid(seen, states, cross, of_states)
     chosen = None
     if sample is not None and sample < states:
-        order = torch.rand(batch, states, generator=generator).masked_fill(~valid, 2.0)
-        chosen = order.argsort(-1)[:, :sample].sort(-1).values
+        chosen = _chosen(valid, sample, seeds)
         valid = valid.gather(-1, chosen)
         if seen.shape[1] > 1:
             seen = seen.gather(1, chosen[..., None].expand(-1, -1, patterns))
@@ -112,11 +112,20 @@ def _near(places: Tensor, special: Tensor | None, follows: Tensor | None) -> Nea
     return Near(left_out, places.numpy(), starts, follows.nonzero()[:, 1].contiguous().numpy())
 
 
+def _chosen(valid: Tensor, sample: int, seeds: Sequence[int]) -> Tensor:
+    """`(B, sample)`: states at random, the same with more padding or in another batch."""
+    order = torch.full(valid.shape, 2.0)
+    for row, own, seed in zip(order, valid, seeds, strict=True):
+        generator = torch.Generator().manual_seed(seed)
+        row[own] = torch.rand(int(own.sum()), generator=generator)
+    return order.argsort(dim=-1, stable=True)[:, :sample].sort(-1).values
+
+
 def _valid(seen: Tensor, states: int, cross: bool, stream: Stream) -> Tensor:
     """`(B, S)`: a state is padding if nobody sees the pattern of its place, or its mask says so."""
     batch, _, patterns = seen.shape
-    if not cross and states == patterns:
-        return seen.any(1)
+    if not cross and states <= patterns:  # states have the last places
+        return seen.any(1)[:, patterns - states :]
     own = _fitting(stream.mask, states)
     return torch.ones(batch, states, dtype=torch.bool) if own is None else own.bool()
 

@@ -47,7 +47,7 @@ class Tally:
 
     Attributes:
         module: the name of the module that calls.
-        beta: of the scores.
+        beta: of the scores, `(H,)`.
         cross: whether states and stored patterns are of different sequences.
         states: `(G,)`, how many there are.
         sums: `(G, H, 17)`, in the order of `MEANS`.
@@ -56,12 +56,13 @@ class Tally:
         matching: `(G,)`, states whose token comes before some visible pattern.
         kinds: `(H, 5)`, states of each of `KINDS`.
         stretch: `(H, 5)`, the sum of their Jacobian norms, without β.
-        profile: `(H, 2W − 1)`, the weight at each distance from −(W − 1) to W − 1.
+        profile: `(H, 2W − 1)`, the weight at each distance from −(W − 1) to W − 1, for the longest
+            sequence so far, of W.
         reachable: `(2W − 1,)`, how often a pattern was visible at that distance.
     """
 
     module: str
-    beta: float
+    beta: Array
     cross: bool
     states: NDArray[np.int64]
     sums: NDArray[np.float64]
@@ -74,19 +75,16 @@ class Tally:
     reachable: NDArray[np.float64]
 
     @classmethod
-    def empty(
-        cls, module: str, beta: float, cross: bool, groups: int, heads: int, width: int
-    ) -> "Tally":
+    def empty(cls, module: str, beta: Array, cross: bool, groups: int) -> "Tally":
         """Nothing summed up yet.
 
         Args:
             module: the name of the module that calls.
-            beta: of the scores.
+            beta: of the scores, `(H,)`.
             cross: whether states and stored patterns are of different sequences.
             groups: G.
-            heads: H.
-            width: W, the most patterns of a sequence.
         """
+        heads = len(beta)
         counts = np.zeros((groups, heads, BINS + 1), np.int64)
         return cls(
             module,
@@ -99,8 +97,8 @@ class Tally:
             np.zeros(groups, np.int64),
             np.zeros((heads, len(KINDS)), np.int64),
             np.zeros((heads, len(KINDS))),
-            np.zeros((heads, 2 * width - 1)),
-            np.zeros(2 * width - 1),
+            np.zeros((heads, 1)),
+            np.zeros(1),
         )
 
     @property
@@ -120,7 +118,7 @@ class Tally:
             "energy": seen.energy,
             "entropy_share": of["entropy"] / np.where(most > 0, most, 1.0),
             "kl": np.maximum(most - of["entropy"], 0.0),
-            "jacobian_beta": of["jacobian"] * self.beta,
+            "jacobian_beta": of["jacobian"] * self.beta[:, None],
             "one": of["k"] == 1,
             "matches": of["matches"] / visible,
         }
@@ -140,6 +138,9 @@ class Tally:
             self.stretch[:, number] += of["jacobian"].sum((0, -1), where=there)
         if seen.reachable is not None:
             middle, reach = self.profile.shape[-1] // 2, found.profile.shape[-1] // 2
+            if (more := reach - middle) > 0:
+                self.profile = np.pad(self.profile, ((0, 0), (more, more)))
+                self.reachable, middle = np.pad(self.reachable, more), reach
             near = slice(middle - reach, middle + reach + 1)
             self.profile[:, near] += found.profile
             self.reachable[near] += seen.reachable

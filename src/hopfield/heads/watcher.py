@@ -17,6 +17,7 @@ from hopfield.heads.surroundings import Surroundings
 from hopfield.heads.tally import Seen, Tally
 from hopfield.huggingface.attention import Heads
 
+Array = NDArray[np.float64]
 Mode = Literal["side", "exact", "sample"]
 
 
@@ -30,8 +31,12 @@ class Watcher(HeadsObserver):
             looked at, which is faster; "sample": some states of each sequence, beside.
         sample: how many, in mode "sample".
         groups: of sequences that are summed up apart.
-        width: the most patterns of a sequence.
         seed: of the choice of states.
+
+    Attributes:
+        tallies: what was summed up of each call of attention.
+        done: sequences in them.
+        whole: whether these are in all of them; not so where adding them was interrupted.
     """
 
     def __init__(
@@ -41,12 +46,12 @@ class Watcher(HeadsObserver):
         mode: Mode = "exact",
         sample: int = 32,
         groups: int = 50,
-        width: int = 512,
         seed: int = 0,
     ) -> None:
         super().__init__(model, sample=sample if mode == "sample" else None, seed=seed)
-        self.mode, self.groups, self.width = mode, groups, width
+        self.mode, self.groups = mode, groups
         self.tallies: list[Tally] = []
+        self.done, self.whole = 0, True
 
     def run(self, batch: Batch, number: int = 0) -> Any:
         """Run the model on a batch and add what was seen; its output.
@@ -58,8 +63,7 @@ class Watcher(HeadsObserver):
         Raises:
             ArgumentError: the model calls no attention, or some that cannot be looked at.
         """
-        self._batch = batch
-        self._seen: list[tuple[str, float, bool, Seen]] = []
+        self._seen: list[tuple[str, Array, bool, Seen]] = []
         with torch.no_grad():
             output = super().run(batch, number)
         self._add()
@@ -67,50 +71,57 @@ class Watcher(HeadsObserver):
 
     def see(self, call: Call) -> Tensor | None:
         heads, around = call.heads, call.around
-        found = rows(heads, around.near, readout=self.mode == "exact" and call.attends)
-        energy = _energy(heads, found["log_partition"], around)
+        found = rows(heads, around.near, readout=self.mode == "exact")
+        beta = _betas(heads)
+        energy = _energy(heads, found["log_partition"], around, beta)
+        group = self._batch.group.numpy()
         seen = Seen(
             replace(found, readout=None),
-            self._batch.group.numpy(),
+            np.repeat(group, len(heads.state) // len(group)),
             around.valid,
             around.visible,
             around.content,
             energy,
             around.reachable,
         )
-        self._seen.append((call.module, float(heads.association.beta), call.cross, seen))
+        self._seen.append((call.module, beta, call.cross, seen))
         return found.readout
 
     def _add(self) -> None:
         """Only what a whole run has seen is added."""
         if not self.tallies:
             self.tallies = [
-                Tally.empty(name, beta, cross, self.groups, seen.rows.values.shape[1], self.width)
-                for name, beta, cross, seen in self._seen
+                Tally.empty(name, beta, cross, self.groups) for name, beta, cross, _ in self._seen
             ]
         if [tally.module for tally in self.tallies] != [name for name, *_ in self._seen]:
             raise ArgumentError(
                 f"the model called attention {len(self._seen)} times, but {len(self.tallies)} for "
                 f"another batch; a model whose calls do not depend on its input is expected"
             )
+        self.whole = False
         for tally, (*_, seen) in zip(self.tallies, self._seen, strict=True):
             tally.add(seen)
+        self.done += len(self._batch.group)
+        self.whole = True
 
 
-def _energy(
-    heads: Heads, log_partition: NDArray[np.float64], around: Surroundings
-) -> NDArray[np.float64]:
+def _betas(heads: Heads) -> Array:
+    """β of each head, `(H,)`."""
+    beta = heads.association.beta
+    numbers = beta.numpy(force=True) if isinstance(beta, Tensor) else np.array(beta)
+    return np.broadcast_to(numbers.astype(float).flatten(), heads.state.shape[1])
+
+
+def _energy(heads: Heads, log_partition: Array, around: Surroundings, beta: Array) -> Array:
     """−lse/β + ½|ξ|² + log N/β + ½M², `(B, H, S)`: Ramsauer et al. 2020, eq. (2).
 
     N is what a state sees, M the largest norm of the patterns that any state of the sequence sees.
     """
-    beta = float(heads.association.beta)
     squares = vector_norm(heads.state.float(), dim=-1).double().square()
     norms = vector_norm(heads.stored.float(), dim=-1).double().square()
     if around.mask is not None:
         norms = norms.masked_fill(~around.mask.any(1)[:, None].to(norms.device), 0.0)
     ground = 0.5 * (squares + norms.amax(-1, keepdim=True)).numpy(force=True)
-    energy: NDArray[np.float64] = (
-        ground + (np.log(np.maximum(around.visible, 1))[:, None] - log_partition) / beta
-    )
+    gain = log_partition - np.log(np.maximum(around.visible, 1))[:, None]
+    energy: Array = ground - gain / beta[:, None]
     return energy

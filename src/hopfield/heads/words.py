@@ -13,10 +13,11 @@ STORY = (
     ("layers 6 to 8 of 12 are in class IV", HeadClass.IV, 5 / 11, 7 / 11),
     ("the last layers are in class III", HeadClass.III, 10 / 11, 1.0),
 )
+FEW = 32  # patterns, of which class IV takes one at most
 
 
 def summary(statistics: HeadStatistics) -> list[str]:
-    """Sentences: classes, the depth story, averaging, sinks, fixed points, the Jacobian."""
+    """Sentences: classes, the depth story, averaging, sinks, fixed points, the Jacobian, notes."""
     heads = statistics.heads
     said = [_classes(heads), *_story(statistics), _averaging(heads)]
     if sinks := [head for head in heads if head.sink]:
@@ -24,7 +25,20 @@ def summary(statistics: HeadStatistics) -> list[str]:
             f"Special tokens, or the first one, have most of the weight of {_heads(sinks)} "
             f"({_named(sinks)}): sinks, not stored patterns."
         )
-    return [*said, *_places(heads), _fixed(heads), _stretch(statistics)]
+    return [*said, *_places(heads), _fixed(heads), _stretch(statistics), *notes(statistics)]
+
+
+def notes(statistics: HeadStatistics) -> list[str]:
+    """What keeps the classes from meaning here what they mean in the paper."""
+    short = [heads[0].visible for heads in statistics.layers if heads[0].visible < FEW]
+    if not short:
+        return []
+    low, high = f"{min(short):.1f}", f"{max(short):.1f}"
+    return [
+        f"Too short for class IV: in {len(short)} of {len(statistics.layers)} layers a state sees "
+        f"{low if low == high else f'{low} to {high}'} patterns on average, and of fewer than "
+        f"{FEW} even one is more than class IV allows; longer sequences are needed."
+    ]
 
 
 def _classes(heads: Sequence[Head]) -> str:

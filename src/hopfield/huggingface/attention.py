@@ -192,7 +192,7 @@ def received(
     if causal:
         mask = torch.ones(states, patterns, dtype=torch.bool, device=query.device).tril()
     elif mask is not None and mask.dtype != torch.bool:
-        added, mask = _as_mask(mask) if plain else (mask, None)
+        added, mask = as_mask(mask) if plain else (mask, None)
         bias = added if bias is None else bias if added is None else bias + added
     own = query.shape[-1] ** -0.5 if scaling is None else scaling
     association, limits = checked({}, own) if plain else of_layer(module, own)
@@ -229,7 +229,7 @@ def _weights(heads: Heads) -> Tensor:
         return network.weights(before_readout(network, state, **heads.limits))
 
 
-def _as_mask(added: Tensor) -> tuple[Tensor | None, Tensor]:
+def as_mask(added: Tensor) -> tuple[Tensor | None, Tensor]:
     """What eager attention adds to the scores, as bias, if any, and mask."""
     seen = added > torch.finfo(added.dtype).min / 2
     bias = added.masked_fill(~seen, 0.0)

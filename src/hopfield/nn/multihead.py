@@ -138,9 +138,34 @@ class MultiheadAttention(nn.Module):
         Raises:
             ShapeError, DtypeError: an argument does not fit; the message says which.
         """
-        _check_batches(query, key, value, batch_dim=0 if self.batch_first else 1)
+        roles, seen = self.inner(
+            query, key, value, key_padding_mask, need_weights, attn_mask, is_causal=is_causal
+        )
+        weights = None
+        if not need_weights:
+            output = self.hopfield(*roles, **seen)
+        else:
+            output, weights = self.hopfield.with_weights(*roles, **seen)
+            if isinstance(resolve(self.hopfield.separation), Softmax1):
+                weights = with_null(weights)
+            weights = weights.mean(-3) if average_attn_weights else weights
         swap = query.dim() == 3 and not self.batch_first
-        if swap:
+        return output.transpose(0, 1) if swap else output, weights
+
+    def inner(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        key_padding_mask: Tensor | None = None,
+        need_weights: bool = True,
+        attn_mask: Tensor | None = None,
+        average_attn_weights: bool = True,
+        is_causal: bool = False,
+    ) -> tuple[tuple[Tensor, Tensor, Tensor], Seen]:
+        """What `hopfield` is called with, batch first, where `forward` is called with these."""
+        _check_batches(query, key, value, batch_dim=0 if self.batch_first else 1)
+        if query.dim() == 3 and not self.batch_first:
             same = key is query, value is key
             query = query.transpose(0, 1)
             key = query if same[0] else key.transpose(0, 1)
@@ -161,15 +186,7 @@ class MultiheadAttention(nn.Module):
             "bias": bias,
             "is_causal": told or (is_causal and attn_mask is None),
         }
-        weights = None
-        if not need_weights:
-            output = self.hopfield(query, key, value, **seen)
-        else:
-            output, weights = self.hopfield.with_weights(query, key, value, **seen)
-            if isinstance(resolve(self.hopfield.separation), Softmax1):
-                weights = with_null(weights)
-            weights = weights.mean(-3) if average_attn_weights else weights
-        return output.transpose(0, 1) if swap else output, weights
+        return (query, key, value), seen
 
 
 def with_null(weights: Tensor) -> Tensor:
