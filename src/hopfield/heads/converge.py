@@ -10,12 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.linalg import vector_norm
-from tqdm import tqdm
 
 from hopfield import _check
 from hopfield.errors import ArgumentError
 from hopfield.heads.corpus import Corpus
-from hopfield.heads.few import HeadName, few, interval
+from hopfield.heads.few import HeadName, few, interval, shown
 from hopfield.heads.observer import Call, HeadsObserver
 from hopfield.heads.rows import SHARE
 from hopfield.heads.tally import KINDS, kinds
@@ -123,13 +122,9 @@ def converge(
     batch_size = _check.positive_int("batch_size", batch_size)
     corpus = few(model, processor, texts, sequences, max_length)
     settler = _Settler(model, sample=sample, seed=seed, most=most)
-    total = -(-len(corpus.sequences) // batch_size)
-    batches = tqdm(
-        corpus.batches(batch_size), "retrieving", total, unit="batch", disable=not progress
-    )
     with torch.no_grad():
-        for number, batch in enumerate(batches):
-            settler.run(batch, number)
+        for batch in shown(corpus, batch_size, "retrieving", progress):
+            settler.run(batch)
     return settler.result(len(corpus.sequences), seed)
 
 
@@ -165,9 +160,10 @@ class _Settler(HeadsObserver):
         for layer, (module, seen) in enumerate(zip(self.modules, self.seen, strict=True)):
             seen["near"] = [left <= NEAR for left in seen["left"]]
             seen["same"] = [a == b for a, b in zip(seen["first"], seen["last"], strict=True)]
+            parts = len(seen["near"]) // sequences
             for n, done in enumerate(seen["converged"]):
                 own = (done, seen["near"][n] & done, seen["same"][n] & done)
-                by_sequence[n] += [which.sum() for which in own]
+                by_sequence[n // parts] += [which.sum() for which in own]
             ends = np.mean([_distinct(one) for one in seen["heaviest"]], 0)
             for head in range(len(ends)):
                 heads.append(HeadName(layer, module, head))

@@ -1,15 +1,16 @@
 """Some sequences of a corpus, for looks at heads that take longer than `probe`, and their means."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
+from tqdm import tqdm
 
 from hopfield import _check
-from hopfield.heads.corpus import Corpus
+from hopfield.heads.corpus import Batch, Corpus
 from hopfield.heads.fitting import sequences_for
 
 Array = NDArray[np.float64]
@@ -56,6 +57,15 @@ def few(
     )
     kept = [corpus.sequences[n] for n in chosen]
     return replace(corpus, sequences=kept, document=[corpus.document[n] for n in chosen])
+
+
+def shown(corpus: Corpus, size: int, what: str, progress: bool) -> Iterator[Batch]:
+    """The batches of a corpus, and how far they are."""
+    count = len(corpus.sequences)
+    with tqdm(total=count, desc=what, unit="sequence", disable=not progress) as bar:
+        for batch in corpus.batches(size):
+            yield batch
+            bar.update(len(batch.group))
 
 
 def interval(totals: Array, counts: Array, seed: int = 0) -> tuple[Array, Array]:

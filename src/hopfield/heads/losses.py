@@ -147,8 +147,12 @@ def _hide(
         places = torch.stack([_chosen(own, generator) for own in content])
         inputs["input_ids"] = tokens.masked_fill(places, mask)
         return replace(batch, inputs=inputs), places
+    if patch is None or "pixel_values" not in inputs:
+        raise ArgumentError(
+            f"what to hide of {', '.join(inputs)} is not known for this model; a loss of your own "
+            f"is expected: loss=function of output and batch"
+        )
     pixels = inputs["pixel_values"]
-    assert patch is not None
     high, wide = pixels.shape[-2] // patch, pixels.shape[-1] // patch
     grid = torch.ones(high * wide, dtype=torch.bool)
     places = torch.stack([_chosen(grid, generator) for _ in pixels])

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hopfield._text import one_line
@@ -42,6 +44,13 @@ class Call:
     cross: bool
     heads: Heads
     around: Surroundings
+
+    @property
+    def beta(self) -> NDArray[np.float64]:
+        """β of each head, `(H,)`."""
+        beta = self.heads.association.beta
+        numbers = beta.numpy(force=True) if isinstance(beta, Tensor) else np.array(beta)
+        return np.broadcast_to(numbers.astype(float).flatten(), self.heads.state.shape[1])
 
 
 class HeadsObserver(ABC):

@@ -63,7 +63,7 @@ class Watcher(HeadsObserver):
         Raises:
             ArgumentError: the model calls no attention, or some that cannot be looked at.
         """
-        self._seen: list[tuple[str, Array, bool, Seen]] = []
+        self._seen: list[Tally] = []
         with torch.no_grad():
             output = super().run(batch, number)
         self._add()
@@ -72,44 +72,34 @@ class Watcher(HeadsObserver):
     def see(self, call: Call) -> Tensor | None:
         heads, around = call.heads, call.around
         found = rows(heads, around.near, readout=self.mode == "exact")
-        beta = _betas(heads)
-        energy = _energy(heads, found["log_partition"], around, beta)
-        group = self._batch.group.numpy()
+        energy = _energy(heads, found["log_partition"], around, call.beta)
         seen = Seen(
             replace(found, readout=None),
-            np.repeat(group, len(heads.state) // len(group)),
             around.valid,
             around.visible,
             around.content,
             energy,
             around.reachable,
         )
-        self._seen.append((call.module, beta, call.cross, seen))
+        self._seen.append(Tally.of(call.module, call.beta, call.cross, seen))
         return found.readout
 
     def _add(self) -> None:
         """Only what a whole run has seen is added."""
         if not self.tallies:
-            self.tallies = [
-                Tally.empty(name, beta, cross, self.groups) for name, beta, cross, _ in self._seen
-            ]
-        if [tally.module for tally in self.tallies] != [name for name, *_ in self._seen]:
+            self.tallies = [tally.nothing(self.groups) for tally in self._seen]
+        if [tally.module for tally in self.tallies] != [tally.module for tally in self._seen]:
             raise ArgumentError(
                 f"the model called attention {len(self._seen)} times, but {len(self.tallies)} for "
                 f"another batch; a model whose calls do not depend on its input is expected"
             )
         self.whole = False
-        for tally, (*_, seen) in zip(self.tallies, self._seen, strict=True):
-            tally.add(seen)
+        group = self._batch.group.numpy()
+        for tally, seen in zip(self.tallies, self._seen, strict=True):
+            tally.add(seen, np.repeat(group, len(seen.states) // len(group)))
+        self._seen = []
         self.done += len(self._batch.group)
         self.whole = True
-
-
-def _betas(heads: Heads) -> Array:
-    """β of each head, `(H,)`."""
-    beta = heads.association.beta
-    numbers = beta.numpy(force=True) if isinstance(beta, Tensor) else np.array(beta)
-    return np.broadcast_to(numbers.astype(float).flatten(), heads.state.shape[1])
 
 
 def _energy(heads: Heads, log_partition: Array, around: Surroundings, beta: Array) -> Array:
