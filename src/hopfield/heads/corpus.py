@@ -188,7 +188,7 @@ def tokenized(
         body = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         for start in range(0, len(body), room):
             window = body[start : start + room]
-            if start == 0 or len(window) >= SHORTEST:
+            if start == 0 or len(window) >= min(SHORTEST, room):
                 sequences.append([*before, *window, *after])
                 document.append(number)
         if most is not None and len(sequences) >= most:
