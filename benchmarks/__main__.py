@@ -26,6 +26,7 @@ TIMED = (
     "bags",
     "layers",
     "repertoires",
+    "heads",
     "importing",
 )
 DOCS = Path(__file__).parent.parent / "docs"

@@ -21,7 +21,8 @@ class Result:
         ratio: of time, to the first contender of the same round: median.
         low: lower quartile of that ratio.
         high: upper quartile.
-        limit: share of the machine's limit that was reached, and of which; empty if not asked.
+        limit: share of the machine's limit that was reached, and of which, or the most memory;
+            empty if not asked.
     """
 
     benchmark: str

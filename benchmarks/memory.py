@@ -46,12 +46,13 @@ def peak(name: str, size: int) -> int:
     q, k, v = (t.requires_grad_() for t in torch.randn(3, size, 64).unbind())
     CONTENDERS[name](*(t[:64] for t in (q, k, v))).backward()  # warm up
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
-    before = _status("VmRSS")
+    before = status("VmRSS")
     CONTENDERS[name](q, k, v).backward()
-    return _status("VmHWM") - before
+    return status("VmHWM") - before
 
 
-def _status(field: str) -> int:
+def status(field: str) -> int:
+    """A size of this process, in bytes (Linux)."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 

@@ -1,6 +1,6 @@
 """What is summed up of the rows of one call of attention: its size does not grow with the text."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ MEANS = (  # what is averaged over states
 )
 KINDS = ("I", "II", "III", "IV", "one")  # of states, by k; those with k = 1 are not in IV
 
+BY_GROUP = ("states", "sums", "shares", "contents", "matching")  # what is summed up by groups
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -24,7 +26,6 @@ class Seen:
 
     Attributes:
         rows: their statistics.
-        group: of each sequence, `(B,)`.
         valid: `(B, S)`, False where there is padding.
         visible: `(B, S)`, how many patterns a state sees.
         content: `(B, S)`, how many of them are not special.
@@ -33,7 +34,6 @@ class Seen:
     """
 
     rows: Rows
-    group: NDArray[np.int64]
     valid: NDArray[np.bool_]
     visible: NDArray[np.int64]
     content: NDArray[np.int64]
@@ -66,8 +66,8 @@ class Tally:
     cross: bool
     states: NDArray[np.int64]
     sums: NDArray[np.float64]
-    shares: NDArray[np.int64]
-    contents: NDArray[np.int64]
+    shares: NDArray[np.integer]
+    contents: NDArray[np.integer]
     matching: NDArray[np.int64]
     kinds: NDArray[np.int64]
     stretch: NDArray[np.float64]
@@ -75,30 +75,62 @@ class Tally:
     reachable: NDArray[np.float64]
 
     @classmethod
-    def empty(cls, module: str, beta: Array, cross: bool, groups: int) -> "Tally":
-        """Nothing summed up yet.
+    def of(cls, module: str, beta: Array, cross: bool, seen: Seen) -> "Tally":
+        """What was seen of a batch, each of its sequences a group.
 
         Args:
             module: the name of the module that calls.
             beta: of the scores, `(H,)`.
             cross: whether states and stored patterns are of different sequences.
-            groups: G.
+            seen: of the batch.
         """
-        heads = len(beta)
-        counts = np.zeros((groups, heads, BINS + 1), np.int64)
+        found, valid = seen.rows, seen.valid[:, None]
+        visible = np.maximum(seen.visible[:, None].astype(float), 1.0)
+        of = {name: found[name] for name in FIELDS}
+        most = np.log(visible)
+        share, matched = of["k"] / visible, of["matches"][:, 0] > 0
+        means = of | {
+            "visible": np.broadcast_to(visible, share.shape),
+            "energy": seen.energy,
+            "entropy_share": of["entropy"] / np.where(most > 0, most, 1.0),
+            "kl": np.maximum(most - of["entropy"], 0.0),
+            "jacobian_beta": of["jacobian"] * beta[:, None],
+            "one": of["k"] == 1,
+            "matches": of["matches"] / visible,
+        }
+        kind = kinds(of["k"], visible)
+        of_kind = [(kind == number) & valid for number in range(len(KINDS))]
+        content = of["k_content"] / np.maximum(seen.content[:, None], 1)
+        somewhere = seen.reachable is not None
         return cls(
             module,
             beta,
             cross,
-            np.zeros(groups, np.int64),
-            np.zeros((groups, heads, len(MEANS))),
-            counts,
-            counts.copy(),
-            np.zeros(groups, np.int64),
-            np.zeros((heads, len(KINDS)), np.int64),
-            np.zeros((heads, len(KINDS))),
-            np.zeros((heads, 1)),
-            np.zeros(1),
+            seen.valid.sum(-1),
+            np.stack([means[name].sum(-1, where=valid) for name in MEANS], -1),
+            _histograms(share, valid),
+            _histograms(content, valid),
+            (matched & seen.valid).sum(-1),
+            np.stack([there.sum((0, -1)) for there in of_kind], -1),
+            np.stack([of["jacobian"].sum((0, -1), where=there) for there in of_kind], -1),
+            found.profile if somewhere else np.zeros((len(beta), 1)),
+            seen.reachable if seen.reachable is not None else np.zeros(1),
+        )
+
+    def nothing(self, groups: int) -> "Tally":
+        """The same call with nothing summed up, for so many groups."""
+        counts = np.zeros((groups, self.heads, BINS + 1), np.int64)
+        return replace(
+            self,
+            states=np.zeros(groups, np.int64),
+            sums=np.zeros((groups, self.heads, len(MEANS))),
+            shares=counts,
+            contents=counts.copy(),
+            matching=np.zeros(groups, np.int64),
+            kinds=np.zeros_like(self.kinds),
+            stretch=np.zeros_like(self.stretch),
+            profile=np.zeros((self.heads, 1)),
+            reachable=np.zeros(1),
         )
 
     @property
@@ -106,44 +138,21 @@ class Tally:
         """H."""
         return self.sums.shape[1]
 
-    def add(self, seen: Seen) -> None:
-        """Add what was seen of a batch."""
-        found, valid = seen.rows, seen.valid[:, None]
-        visible = np.maximum(seen.visible[:, None].astype(float), 1.0)
-        of = {name: found[name] for name in FIELDS}
-        most = np.log(visible)
-        share, matched = of["k"] / visible, of["matches"] > 0
-        means = of | {
-            "visible": np.broadcast_to(visible, share.shape),
-            "energy": seen.energy,
-            "entropy_share": of["entropy"] / np.where(most > 0, most, 1.0),
-            "kl": np.maximum(most - of["entropy"], 0.0),
-            "jacobian_beta": of["jacobian"] * self.beta[:, None],
-            "one": of["k"] == 1,
-            "matches": of["matches"] / visible,
-        }
-        sums = np.stack([means[name].sum(-1, where=valid) for name in MEANS], -1)
-        content = of["k_content"] / np.maximum(seen.content[:, None], 1)
-        shares, contents = _histograms(share, valid), _histograms(content, valid)
-        for b, group in enumerate(seen.group):
-            self.states[group] += seen.valid[b].sum()
-            self.matching[group] += (matched[b, 0] & seen.valid[b]).sum()
-            self.sums[group] += sums[b]
-            self.shares[group] += shares[b]
-            self.contents[group] += contents[b]
-        kind = kinds(of["k"], visible)
-        for number in range(len(KINDS)):
-            there = (kind == number) & valid
-            self.kinds[:, number] += there.sum((0, -1))
-            self.stretch[:, number] += of["jacobian"].sum((0, -1), where=there)
-        if seen.reachable is not None:
-            middle, reach = self.profile.shape[-1] // 2, found.profile.shape[-1] // 2
-            if (more := reach - middle) > 0:
-                self.profile = np.pad(self.profile, ((0, 0), (more, more)))
-                self.reachable, middle = np.pad(self.reachable, more), reach
-            near = slice(middle - reach, middle + reach + 1)
-            self.profile[:, near] += found.profile
-            self.reachable[near] += seen.reachable
+    def add(self, other: "Tally", group: NDArray[np.int64]) -> None:
+        """Add another of the same call; its groups become parts of these, by their numbers."""
+        for name in BY_GROUP:
+            own, more = getattr(self, name), getattr(other, name)
+            for number, into in enumerate(group):
+                own[into] += more[number]
+        self.kinds += other.kinds
+        self.stretch += other.stretch
+        middle, reach = len(self.reachable) // 2, len(other.reachable) // 2
+        if (more := reach - middle) > 0:
+            self.profile = np.pad(self.profile, ((0, 0), (more, more)))
+            self.reachable, middle = np.pad(self.reachable, more), reach
+        near = slice(middle - reach, middle + reach + 1)
+        self.profile[:, near] += other.profile
+        self.reachable[near] += other.reachable
 
 
 def kinds(k: Array, visible: Array) -> NDArray[np.int64]:
@@ -153,11 +162,11 @@ def kinds(k: Array, visible: Array) -> NDArray[np.int64]:
     return np.where(k == 1, len(KINDS) - 1, by_share)
 
 
-def _histograms(share: Array, valid: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _histograms(share: Array, valid: NDArray[np.bool_]) -> NDArray[np.int32]:
     """How often each 1024th, rounded up, occurs among what is valid, `(B, H, 1025)`."""
     batch, heads, _ = share.shape
     bins = np.ceil(share * BINS - 1e-9).astype(np.int64)
     row = np.arange(batch * heads).reshape(batch, heads, 1)
     flat = (bins + (BINS + 1) * row)[np.broadcast_to(valid, share.shape)]
     counts = np.bincount(flat, minlength=batch * heads * (BINS + 1))
-    return counts.reshape(batch, heads, BINS + 1)
+    return counts.reshape(batch, heads, BINS + 1).astype(np.int32)
