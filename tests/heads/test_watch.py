@@ -6,6 +6,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
 
+from hopfield.cli import main
 from hopfield.errors import ArgumentError, FileError
 from hopfield.heads import watch as module
 from hopfield.heads.corpus import tokenized
@@ -137,3 +138,17 @@ def test_a_folder_of_another_model(folder, tmp_path):
     (tmp_path / "other").symlink_to(folder)
     with pytest.raises(ArgumentError, match="holds a watch with other settings"):
         watch(tmp_path / "other", REVISIONS[:1], TEXTS, tmp_path / "out")
+
+
+def test_from_the_shell(folder, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    text = tmp_path / "corpus.txt"
+    text.write_text(" ".join(TEXTS))
+    command = ["heads", "watch", str(folder), "--text", str(text), "--out", str(tmp_path / "out")]
+    assert main([*command, "--revisions", ",".join(REVISIONS), "--max-length", "40"]) == 0
+    said = capsys.readouterr().out
+    assert "4 heads, 3 looks from step 0 to 1000" in said
+    for name in ("k.png", "classes.png", "jacobian.png", "weights.png"):
+        assert str(tmp_path / "out" / name) in said
+    assert main([*command, "--revisions", "checkpoint-7"]) == 1
+    assert "has no folder checkpoint-7" in capsys.readouterr().err
