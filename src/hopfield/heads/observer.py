@@ -37,6 +37,8 @@ class Call:
         heads: what associates by softmax, with the states that are looked at alone; where others
             are updated first, with those that read out.
         around: what lies round these states.
+        attends: whether what `see` returns takes the place of the model's own read-out; modules
+            (see `modules`) make theirs all the same.
     """
 
     number: int
@@ -44,6 +46,7 @@ class Call:
     cross: bool
     heads: Heads
     around: Surroundings
+    attends: bool = True
 
     @property
     def beta(self) -> NDArray[np.float64]:
@@ -141,11 +144,12 @@ class HeadsObserver(ABC):
         _check_looked_at(name, heads, len(self._batch.group))
         if heads.limits.get("steps", 1) != 1:
             heads = _read_out(heads)
+        beside = cross is not None
         if cross is None:
             cross = bool(getattr(module, "is_cross_attention", False)) or bool(CROSS.search(name))
         around = self._look_round(heads, name, cross)
         some = heads if around.chosen is None else _some(heads, around.chosen)
-        return self.see(Call(number, name, cross, some, around))
+        return self.see(Call(number, name, cross, some, around, not beside))
 
     def _look_round(self, heads: Heads, name: str, cross: bool) -> Surroundings:
         """The surroundings of these heads, those of an earlier call if they are the same."""

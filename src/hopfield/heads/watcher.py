@@ -71,7 +71,7 @@ class Watcher(HeadsObserver):
 
     def see(self, call: Call) -> Tensor | None:
         heads, around = call.heads, call.around
-        found = rows(heads, around.near, readout=self.mode == "exact")
+        found = rows(heads, around.near, readout=self.mode == "exact" and call.attends)
         energy = _energy(heads, found["log_partition"], around, call.beta)
         seen = Seen(
             replace(found, readout=None),

@@ -73,7 +73,7 @@ def page(
 def _classes(report: HeadReport) -> Table:
     counts = report.statistics.counts()
     rows = [
-        [tally.module, layer, *map(int, counts[layer]), f"{tally.beta:.3g}"]
+        [tally.module, layer, *map(int, counts[layer]), f"{tally.beta.mean():.3g}"]
         for layer, tally in enumerate(report.statistics.tallies)
     ]
     names = [f"class {head_class.name}" for head_class in HeadClass]
