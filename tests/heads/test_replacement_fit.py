@@ -125,10 +125,10 @@ def test_places_that_few_sequences_have_lean_on_others():
         shares = before[:n, :n] if n < P else torch.softmax(torch.randn(P, P), -1)
         statistics.add_places(shares @ values, values, seen("all", n))
     head = fit_gaussian(statistics, 0)
-    assert (weights(head).diagonal(-1)[5:] > 0.8).all()
+    assert (weights(head).diagonal(-1)[5:] > 0.5).all()
     longer = fit_gaussian(statistics, 0, positions=20)
     assert longer.positions == 20
-    assert (weights(longer, 20).diagonal(-1)[12:] > 0.8).all()
+    assert (weights(longer, 20).diagonal(-1)[12:] > 0.5).all()
     assert torch.allclose(weights(longer)[1:], weights(head)[1:], atol=1e-4)
 
 

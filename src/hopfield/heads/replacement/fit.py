@@ -14,7 +14,7 @@ from hopfield.heads.replacement.statistics import LayerStatistics
 NARROWEST = 0.3  # σ in tokens: neighbours of the centre have 0.004 of its weight
 BROADEST = 4.0  # σ in lengths of the longest sequence: flat
 FINER = 1.5  # from one σ to the next
-PRIOR = 8.0  # how many sequences the mean over all places counts for at each
+PRIOR = 2.0  # how many sequences the mean over all places counts for at each
 
 
 @torch.no_grad()
@@ -29,7 +29,7 @@ def fit_gaussian(
     Gaussian. One that gives four fifths of its weight to the token before and the rest to all has
     a standard deviation of a third of the text: moments, or the Kullback-Leibler divergence, make
     a broad Gaussian of it.) A place that few sequences have leans on the others: the mean error of
-    a distance μ_i − i and σ over all places counts for as much as 8 sequences.
+    a distance μ_i − i and σ over all places counts for as much as 2 sequences.
 
     For places that see further in some sequences than in others, the mean is taken.
 

@@ -83,3 +83,17 @@ def replaced(model: nn.Module, plan: Plan) -> Iterator[None]:
                 setattr(modules[name], HELD, own)
         for config, implementation in before:
             config._attn_implementation_internal = implementation
+
+
+@contextmanager
+def unreplaced(model: nn.Module) -> Iterator[None]:
+    """What runs inside is computed by the heads as they were; projections must be whole."""
+    held = [one for one in model.modules() if isinstance(one, ReplacedHeads)]
+    before = [one.by_head for one in held]
+    try:
+        for one in held:
+            one.by_head = nn.ModuleDict()
+        yield
+    finally:
+        for one, by_head in zip(held, before, strict=True):
+            one.by_head = by_head

@@ -88,19 +88,19 @@ class MaskedLoss(_Loss):
 
     def answers(self, model: nn.Module, inputs: Mapping[str, Tensor]) -> Float[Tensor, " B"]:
         tokens = inputs["input_ids"].cpu()
-        hidden = torch.stack([self._hidden(one) for one in tokens])
-        if (mask := inputs.get("attention_mask")) is not None:
-            hidden &= mask.cpu() != 0
+        real = inputs.get("attention_mask", torch.ones_like(tokens)).cpu() != 0
+        hidden = torch.stack([self._hidden(*one) for one in zip(tokens, real, strict=True)])
         given = {**inputs, "input_ids": tokens.masked_fill(hidden, self.mask_token)}
         return self._of(call(model, given).logits, tokens.masked_fill(~hidden, IGNORED))
 
-    def _hidden(self, tokens: Tensor) -> Tensor:
-        """Which tokens of a text are masked: at least one, whatever pads it."""
-        ordinary = ~torch.isin(tokens, self.special)
-        seed = int(tokens[ordinary].sum())
-        chance = torch.rand(int(ordinary.sum()), generator=torch.Generator().manual_seed(seed))
-        hidden = torch.zeros_like(ordinary)
-        hidden[ordinary] = chance <= max(MASKED, float(chance.min()) if len(chance) else MASKED)
+    def _hidden(self, tokens: Tensor, real: Tensor) -> Tensor:
+        """Which tokens of a text are masked: at least one that is real and not special."""
+        may = real & ~torch.isin(tokens, self.special)
+        text = torch.Generator().manual_seed(int(tokens[may].sum()))
+        chance = torch.rand(int(may.sum()), generator=text)
+        least = chance.topk(min(1, len(chance)), largest=False).values
+        hidden = torch.zeros_like(may)
+        hidden[may] = (chance < MASKED) | torch.isin(chance, least)
         return hidden
 
 
@@ -117,6 +117,7 @@ def measure_of(model: nn.Module, tokenizer: Any = None, name: str = "auto") -> M
         ArgumentError: the name is unknown, or the model or the tokenizer does not allow it.
     """
     kind = type(model).__name__
+    _check.choice("measure", name, ["auto", "causal", "masked", "embedding"])
     if name == "auto":
         decoder = bool(getattr(model.config, "is_encoder_decoder", False))
         if decoder or model.get_output_embeddings() is None:  # type: ignore[operator]
@@ -125,7 +126,6 @@ def measure_of(model: nn.Module, tokenizer: Any = None, name: str = "auto") -> M
             name = "masked"
         else:
             name = "causal"
-    _check.choice("measure", name, ["causal", "masked", "embedding"])
     if name == "embedding":
         return Embedding()
     if model.get_output_embeddings() is None:  # type: ignore[operator]

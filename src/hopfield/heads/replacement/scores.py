@@ -1,0 +1,120 @@
+"""How replaceable each head is: the harm that its replacement alone does on held-out text."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from hopfield.heads.replacement.install import replaced
+from hopfield.heads.replacement.ledger import Ledger
+from hopfield.heads.replacement.measure import Measure
+from hopfield.heads.replacement.replacement import Replacement
+from hopfield.heads.replacement.reuse import Blocks
+from hopfield.huggingface.recording import in_eval_mode
+
+Array = NDArray[np.float64]
+# What each head may be replaced by, by the name of its layer, its number and the kind.
+Candidates = Mapping[str, Mapping[int, Mapping[str, Replacement]]]
+
+DRAWS = 1000  # of the bootstrap
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over texts with the interval of 95 % that a bootstrap over them gives."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class HeadScore:
+    """What replacing one head does, the others left as they are.
+
+    Attributes:
+        layer: the name of its layer.
+        head: its number.
+        kind: of the replacement.
+        damage: in units of the measure.
+    """
+
+    layer: str
+    head: int
+    kind: str
+    damage: Estimate
+
+
+def estimate(damage: Array, seed: int = 0) -> list[Estimate]:
+    """Means over texts with bootstrap intervals, of `(C, n)` damages of n texts.
+
+    All rows are resampled alike.
+    """
+    n = damage.shape[-1]
+    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), DRAWS)
+    low, high = np.quantile(damage @ drawn.T / n, [0.025, 0.975], axis=-1)
+    return [Estimate(*map(float, one)) for one in zip(damage.mean(-1), low, high, strict=True)]
+
+
+@torch.no_grad()
+def score_heads(
+    model: nn.Module,
+    candidates: Candidates,
+    batches: Sequence[Mapping[str, Tensor]],
+    measure: Measure,
+    *,
+    ledger: Ledger | None = None,
+    progress: bool = False,
+) -> list[HeadScore]:
+    """Replace each head alone, by each kind, and measure the harm.
+
+    What lies below a head is computed once per batch, for all heads and kinds.
+
+    Args:
+        model: of transformers; it comes back as it is.
+        candidates: what to try; layers in the order in which they run.
+        batches: held-out text.
+        measure: of harm.
+        ledger: keeps what was measured, batch by batch.
+        progress: whether to show it.
+
+    Returns:
+        A score for each candidate, in their order.
+    """
+    ledger = Ledger() if ledger is None else ledger
+    tried = [
+        (layer, head, kind, replacement)
+        for layer, heads in candidates.items()
+        for head, kinds in heads.items()
+        for kind, replacement in kinds.items()
+    ]
+    blocks = Blocks(model, candidates)
+    shown = tqdm(total=len(batches) * len(tried), desc="scoring heads", disable=not progress)
+    with shown, in_eval_mode(model):
+        for number, inputs in enumerate(batches):
+            name = f"scores of batch {number}"
+            if name in ledger:
+                shown.update(len(tried))
+                continue
+            with replaced(model, {}), blocks.noted():
+                before = measure.answers(model, inputs)
+            with replaced(model, {}), blocks.below(None):
+                reused = torch.equal(measure.answers(model, inputs), before)
+            found = []
+            for layer, head, _, replacement in tried:
+                below = blocks.below(layer) if reused else nullcontext()
+                with replaced(model, {layer: {head: replacement}}), below:
+                    now = measure.answers(model, inputs)
+                found.append(measure.damage(now, before).tolist())
+                shown.update()
+            ledger[name] = found
+    damage = np.concatenate([ledger[f"scores of batch {n}"] for n in range(len(batches))], -1)
+    return [
+        HeadScore(layer, head, kind, one)
+        for (layer, head, kind, _), one in zip(tried, estimate(damage), strict=True)
+    ]
