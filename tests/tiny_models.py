@@ -91,7 +91,7 @@ CONFIGS = {
     "clip": lambda: transformers.CLIPConfig(
         text_config=SIZES, vision_config={**SIZES, **PIXELS}, projection_dim=16
     ),
-    "clip_vision": lambda: transformers.CLIPVisionConfig(**SIZES, **PIXELS),
+    "clip_vision": lambda: transformers.CLIPVisionConfig(**SIZES, **PIXELS, initializer_factor=2.5),
     "wav2vec2": lambda: transformers.Wav2Vec2Config(**SIZES, **WAVES),
 }
 
