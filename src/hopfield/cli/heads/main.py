@@ -1,5 +1,5 @@
 """`hopfield heads COMMAND`: each command is a function of `hopfield.heads`."""
 
-from hopfield.cli.heads import compare, probe, watch
+from hopfield.cli.heads import compare, probe, replace, watch
 
-COMMANDS = {"probe": probe, "compare": compare, "watch": watch}
+COMMANDS = {"probe": probe, "compare": compare, "replace": replace, "watch": watch}

@@ -54,7 +54,7 @@ def attention_layers(model: nn.Module, inputs: Mapping[str, Tensor]) -> dict[str
         found.setdefault(name, Layer(name, count, group, heads.projection.shape[-1], cross))
 
     with watched(model, note), in_eval_mode(model):
-        _ = model(**inputs)
+        _ = call(model, inputs)
     if not found:
         raise ArgumentError(
             f"{type(model).__name__} never calls attention through transformers' interface, so "
@@ -63,7 +63,12 @@ def attention_layers(model: nn.Module, inputs: Mapping[str, Tensor]) -> dict[str
     return found
 
 
-def call(model: nn.Module, inputs: Mapping[str, Tensor], **more: Any) -> Any:
+def call(model: nn.Module, inputs: Mapping[str, Any]) -> Any:
     """The output of a model for inputs that may lie on another device."""
     device = next(model.parameters()).device
-    return model(**{name: value.to(device) for name, value in inputs.items()}, **more)
+    return model(
+        **{
+            name: value.to(device) if isinstance(value, Tensor) else value
+            for name, value in inputs.items()
+        }
+    )

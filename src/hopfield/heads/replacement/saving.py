@@ -11,16 +11,13 @@ from hopfield._text import one_line
 from hopfield.errors import ArgumentError, FileError
 from hopfield.files.whole import make_folder
 from hopfield.heads.replacement.attention import HELD
-from hopfield.heads.replacement.gaussian import GaussianAttention
+from hopfield.heads.replacement.candidates import KINDS
 from hopfield.heads.replacement.install import replace_heads, replaced_heads
 from hopfield.heads.replacement.prune import SomeRows, some_rows
-from hopfield.heads.replacement.replacement import MeanOutput, Replacement, Uniform, Zero
+from hopfield.heads.replacement.replacement import Replacement
 
 ENTRY = "hopfield_replaced"  # of config.json
 WEIGHTS = "model.safetensors"
-KINDS: dict[str, type[Replacement]] = {
-    one.kind: one for one in (GaussianAttention, Uniform, MeanOutput, Zero)
-}
 
 
 def save_replaced(model: nn.Module, folder: str | Path, processor: Any = None) -> None:

@@ -10,18 +10,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from hopfield.heads.few import interval
+from hopfield.heads.replacement.candidates import Candidates
 from hopfield.heads.replacement.install import replaced
 from hopfield.heads.replacement.ledger import Ledger
 from hopfield.heads.replacement.measure import Measure
-from hopfield.heads.replacement.replacement import Replacement
 from hopfield.heads.replacement.reuse import Blocks
 from hopfield.huggingface.recording import in_eval_mode
 
 Array = NDArray[np.float64]
-# What each head may be replaced by, by the name of its layer, its number and the kind.
-Candidates = Mapping[str, Mapping[int, Mapping[str, Replacement]]]
-
-DRAWS = 1000  # of the bootstrap
 
 
 @dataclass(frozen=True)
@@ -50,14 +47,9 @@ class HeadScore:
     damage: Estimate
 
 
-def estimate(damage: Array, seed: int = 0) -> list[Estimate]:
-    """Means over texts with bootstrap intervals, of `(C, n)` damages of n texts.
-
-    All rows are resampled alike.
-    """
-    n = damage.shape[-1]
-    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), DRAWS)
-    low, high = np.quantile(damage @ drawn.T / n, [0.025, 0.975], axis=-1)
+def estimate(damage: Array) -> list[Estimate]:
+    """Means over texts with their intervals, of `(C, n)` damages of n texts; n 1 or more."""
+    low, high = interval(damage.T, np.ones_like(damage.T))
     return [Estimate(*map(float, one)) for one in zip(damage.mean(-1), low, high, strict=True)]
 
 

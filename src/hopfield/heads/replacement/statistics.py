@@ -75,6 +75,10 @@ class LayerStatistics:
         held = self.k90.cumsum(-1)
         return (2 * held < held[:, -1:]).sum(-1) / BINS
 
+    def mean_readout(self) -> Float[Tensor, "H v"]:
+        """The mean read-out of each head."""
+        return (self.readout / max(self.queries, 1)).float()
+
     def longer(self, places: int) -> "LayerStatistics":
         """The same with room for so many places."""
         more = max(0, places - self.places)
