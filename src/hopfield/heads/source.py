@@ -1,5 +1,8 @@
 """A transformers model and what makes its inputs, from a folder or from the hub."""
 
+import re
+import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +12,19 @@ from torch import nn
 
 from hopfield import _check
 from hopfield._text import one_line
-from hopfield.errors import ArgumentError, FileError
+from hopfield.errors import ArgumentError, DataWarning, FileError
 
-PROCESSORS = ("AutoTokenizer", "AutoImageProcessor", "AutoFeatureExtractor")
+PROCESSORS = {  # by what a model takes; else a tokenizer
+    "pixel_values": "AutoImageProcessor",
+    "input_values": "AutoFeatureExtractor",
+    "input_features": "AutoFeatureExtractor",
+}
+NAMES = {
+    "AutoTokenizer": "tokenizer",
+    "AutoImageProcessor": "image processor",
+    "AutoFeatureExtractor": "feature extractor",
+}
+INNER = re.compile(r"\.\d+\.|embed")  # weights of layers and embeddings
 
 
 @dataclass(frozen=True)
@@ -49,9 +62,13 @@ def load(
         trust_remote_code: run code that comes with the model.
 
     Raises:
-        FileError: there is no such model, or it cannot be read.
+        FileError: there is no such model, it cannot be read, weights of its layers are missing, or
+            there is no tokenizer, image processor or feature extractor.
         ArgumentError: the dtype or the device does not exist.
         MissingExtraError: transformers is not installed.
+
+    Warns:
+        DataWarning: weights after the last layer are missing.
     """
     transformers = _check.extra("transformers", "heads")
     folder = Path(name).expanduser()
@@ -61,36 +78,70 @@ def load(
         name = folder
     elif str(name).startswith((".", "/", "~")) or folder.is_file():
         raise FileError(f"{name} is no folder; a folder of a saved model, or a name, is expected")
-    if dtype != "auto" and not isinstance(getattr(torch, dtype, None), torch.dtype):
+    if dtype != "auto" and not getattr(getattr(torch, dtype, None), "is_floating_point", False):
         raise ArgumentError(f"dtype is {dtype!r}; 'auto', 'float32', 'bfloat16' … is expected")
     given: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
     try:
         config = transformers.AutoConfig.from_pretrained(name, **given)
-        kind = getattr(transformers, (config.architectures or ["AutoModel"])[0], None)
-        model = (kind or transformers.AutoModel).from_pretrained(name, dtype=dtype, **given)
+        model, found = _kind(config).from_pretrained(
+            name, dtype=dtype, output_loading_info=True, **given
+        )
     except Exception as error:  # whatever libraries below raise for what they cannot read
         raise FileError(
             f"{name} cannot be loaded as a model: {one_line(error)}; a folder with config.json and "
             f"weights is expected, or a name on the hub, which must be reachable or cached"
         ) from error
+    _check_weights(name, model, found["missing_keys"])
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     try:
         model = model.to(chosen).eval()
     except (RuntimeError, AssertionError) as error:
         raise ArgumentError(f"device is {device!r}: {one_line(error)}") from error
-    return Source(str(name), model, _processor(name, given))
+    return Source(str(name), model, _processor(name, model, given))
 
 
-def _processor(name: str | Path, given: dict[str, Any]) -> Any:
-    """The first of tokenizer, image processor and feature extractor that the model has."""
+def _kind(config: Any) -> Any:
+    """The class of the model that the config names, or the one without a head."""
     transformers = _check.extra("transformers", "heads")
-    reasons = []
-    for kind in PROCESSORS:
-        try:
-            return getattr(transformers, kind).from_pretrained(name, **given)
-        except Exception as error:  # as above
-            reasons.append(one_line(error))
-    raise FileError(
-        f"{name} has no tokenizer, image processor or feature extractor: {reasons[0]}; save one "
-        f"beside the model, or call hopfield.heads.probe(model, tokenizer, texts) from Python"
+    kind: Any = getattr(transformers, (config.architectures or [""])[0], None)
+    known = isinstance(kind, type) and issubclass(kind, transformers.PreTrainedModel)
+    return kind if known and kind.config_class is not None else transformers.AutoModel
+
+
+def _check_weights(name: str | Path, model: nn.Module, missing: Iterable[str]) -> None:
+    """No weights but those of heads and poolers are missing, which would be random."""
+    missing = sorted(missing)
+    inner = [weight for weight in missing if INNER.search(weight)]
+    if inner:
+        raise FileError(
+            f"{name} lacks {len(inner)} weights of a {type(model).__name__}, such as {inner[0]}; "
+            f"the weights of this model are expected"
+        )
+    if missing:
+        warnings.warn(
+            f"{name} lacks {', '.join(missing[:3])}{' …' * (len(missing) > 3)}, which are random "
+            f"now: what follows the last layer means nothing",
+            DataWarning,
+            stacklevel=3,
+        )
+
+
+def _processor(name: str | Path, model: nn.Module, given: dict[str, Any]) -> Any:
+    """What makes the inputs of the model."""
+    transformers = _check.extra("transformers", "heads")
+    kind = PROCESSORS.get(str(model.main_input_name), "AutoTokenizer")
+    try:
+        processor = getattr(transformers, kind).from_pretrained(name, **given)
+    except Exception as error:  # as above
+        raise _no_processor(name, kind, one_line(error)) from error
+    # without files, some tokenizers are made all the same, and know special tokens alone
+    if kind == "AutoTokenizer" and len(processor.get_vocab()) <= len(processor.all_special_tokens):
+        raise _no_processor(name, kind, "there is no vocabulary")
+    return processor
+
+
+def _no_processor(name: str | Path, kind: str, why: str) -> FileError:
+    return FileError(
+        f"{name} has no {NAMES[kind]} ({why}); save one beside the model, or call "
+        f"hopfield.heads.probe(model, processor, texts) from Python"
     )
