@@ -93,6 +93,22 @@ def test_gaussian_attention_is_the_formula_of_the_paper(causal):
     assert torch.allclose(readout * real, expected * real, **CLOSE)
 
 
+@pytest.mark.parametrize("deviation", [0.3, 2.0, 50.0])
+def test_padding_behind_sequences_may_hide_nearly_all_of_a_gaussian(deviation):
+    """Centres far behind the end of the shorter sequence, and near it."""
+    places = torch.arange(12)
+    for mean in (places + 4, places - 1, torch.full((12,), 11)):
+        head = GaussianAttention.of(mean.float(), torch.full((12,), deviation))
+        value = torch.randn(2, 12, 3)
+        mask = torch.ones(2, 12, 12, dtype=torch.bool)
+        mask[1, :, 5:] = False
+        readout = head(value, seen(12, mask=mask[:, None]))
+        for row, length in enumerate((12, 5)):
+            alone = head(value[row : row + 1, :length], seen(length))
+            assert torch.allclose(readout[row, :length], alone[0], **CLOSE)
+        assert readout.isfinite().all()
+
+
 def test_gaussian_attention_begins_as_in_the_paper():
     head = GaussianAttention(4000)
     sigma = head.log_sigma.exp()

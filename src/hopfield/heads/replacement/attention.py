@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from hopfield import _check
@@ -41,41 +42,39 @@ class ReplacedHeads(nn.Module):
         **given: Any,
     ) -> Tensor:
         """The read-out of all heads, `(B, S, H, v)`; arguments as for `attend`."""
-        batch, heads, queries, _ = query.shape
-        group = heads // key.shape[1]
+        heads, group = query.shape[1], query.shape[1] // key.shape[1]
         replaced = self.items()
         if replaced[-1][0] >= heads:
             raise ArgumentError(
                 f"head {replaced[-1][0]} is replaced, but its layer has heads 0 to {heads - 1}"
             )
-        readout = query.new_empty(batch, queries, heads, value.shape[-1])
-        kept = [head for head in range(heads) if str(head) not in self.by_head]
-        if kept:
-            groups = [head // group for head in kept]
-            given["position_bias"] = _of_heads(given.get("position_bias"), kept)
-            readout[:, :, kept] = _sdpa(
-                self,  # which has no groups: they are resolved already
-                query[:, kept],
-                key[:, groups],
-                value[:, groups],
-                _of_heads(attention_mask, kept),
-                is_causal=is_causal,
-                **given,
-            )
+        found: dict[int, Tensor] = {}
         visible = None
         for head, replacement in replaced:
-            own = _of_heads(attention_mask, [head])
-            if visible is None or own is not attention_mask:
+            mask = _of_heads(attention_mask, [head])
+            if visible is None or mask is not attention_mask:
                 visible = visible_keys(
-                    own,
-                    queries,
+                    mask,
+                    query.shape[2],
                     key.shape[2],
                     causal=is_causal,
                     sliding_window=given.get("sliding_window"),
                     device=query.device,
                 )
-            readout[:, :, head] = replacement(value[:, head // group], visible)
-        return readout
+            found[head] = replacement(value[:, head // group], visible)
+        if kept := [head for head in range(heads) if head not in found]:
+            given["position_bias"] = _of_heads(given.get("position_bias"), kept)
+            readout = _sdpa(
+                self,  # which has no groups: they are resolved here
+                _stacked(query, kept),
+                _stacked(key, [head // group for head in kept]),
+                _stacked(value, [head // group for head in kept]),
+                _of_heads(attention_mask, kept),
+                is_causal=is_causal,
+                **given,
+            )
+            found |= zip(kept, readout.unbind(2), strict=True)
+        return torch.stack([found[head] for head in range(heads)], 2)
 
 
 def register() -> None:
@@ -137,6 +136,11 @@ def _sdpa(module: nn.Module, *given: Any, **others: Any) -> Tensor:
 
     readout: Tensor = sdpa_attention_forward(module, *given, **others)[0]
     return readout
+
+
+def _stacked(tensor: Tensor, heads: list[int]) -> Tensor:
+    """Some heads of `(B, H, N, d)`, one after another in memory: faster than an index."""
+    return torch.stack([tensor[:, head] for head in heads], 1)
 
 
 def _of_heads(tensor: Tensor | None, heads: list[int]) -> Tensor | None:

@@ -12,6 +12,8 @@ from hopfield.errors import ArgumentError
 from hopfield.heads.replacement.replacement import Replacement
 from hopfield.heads.replacement.visible import Visible
 
+LEAST = 1e-3  # of the sum of a bell, whose highest weight is 1
+
 
 def scaled(places: Tensor, count: int) -> Tensor:
     """Places 0 to `count` − 1 as numbers from −1 to 1; 0 where there is one."""
@@ -72,6 +74,18 @@ class GaussianAttention(Replacement):
         Raises:
             ArgumentError: the sequence is longer than those that it is made for.
         """
+        scores = self._scores(visible)
+        if visible.mask is None:
+            return scores.softmax(-1)
+        hidden = ~visible.mask
+        weights = scores.masked_fill(hidden, torch.finfo(scores.dtype).min).softmax(-1)
+        return weights.masked_fill(hidden, 0.0)
+
+    def forward(self, value: Float[Tensor, "B N v"], visible: Visible) -> Float[Tensor, "B S v"]:
+        readout = self._shared(value, visible)
+        return self.weights(visible).to(value.dtype) @ value if readout is None else readout
+
+    def _scores(self, visible: Visible) -> Float[Tensor, "_ S N"]:
         if max(visible.keys, visible.queries) > self.positions:
             raise ArgumentError(
                 f"a sequence has {max(visible.keys, visible.queries)} tokens; Gaussian attention "
@@ -80,12 +94,22 @@ class GaussianAttention(Replacement):
         own = visible.query_places
         mu, sigma = self.mu.float()[own], self.log_sigma.float()[own].exp()
         place = scaled(visible.key_places, self.positions)
-        scores = -0.5 * ((place[:, None, :] - mu[..., None]) / sigma[..., None]).square()
-        if visible.mask is None:
-            return scores.softmax(-1)
-        hidden = ~visible.mask
-        weights = scores.masked_fill(hidden, torch.finfo(scores.dtype).min).softmax(-1)
-        return weights.masked_fill(hidden, 0.0)
+        return -0.5 * ((place[:, None, :] - mu[..., None]) / sigma[..., None]).square()
 
-    def forward(self, value: Float[Tensor, "B N v"], visible: Visible) -> Float[Tensor, "B S v"]:
-        return self.weights(visible).to(value.dtype) @ value
+    def _shared(self, value: Tensor, visible: Visible) -> Tensor | None:
+        """The read-out by the same weights for sequences that differ in the padding behind them.
+
+        None where that is not so, or where a sequence has too little of them in sight.
+        """
+        mask = visible.mask
+        if mask is None or mask.shape[1] > 1 or len(visible.key_places) > 1:
+            return None
+        seen = mask.mT.to(value.dtype)
+        scores = self._scores(visible)
+        bell = (scores - scores.amax(-1, keepdim=True)).exp().to(value.dtype)
+        readout = bell @ torch.cat([value * seen, seen.expand(len(value), -1, -1)], -1)
+        total = readout[..., -1:]
+        real = seen if visible.queries == visible.keys else torch.ones_like(total)
+        if bool((total * real < LEAST * real).any()):
+            return None
+        return readout[..., :-1] / total.clamp(min=LEAST)

@@ -50,12 +50,21 @@ class SomeRows(nn.Module):
         self.weight = nn.Parameter(weight)
         self.bias = None if bias is None else nn.Parameter(bias)
         self.register_buffer("kept", kept)
-        self.rows = rows
+        there = torch.zeros(rows, dtype=torch.bool).index_fill(0, kept.cpu(), True)
+        same, lengths = there.unique_consecutive(return_counts=True)
+        self._runs = list(zip(same.tolist(), lengths.tolist(), strict=True))
 
     def forward(self, inputs: Float[Tensor, "*lead in"]) -> Float[Tensor, "*lead rows"]:
         """What is left of the projection, and 0 elsewhere."""
         found = linear(inputs, self.weight, self.bias)
-        return found.new_zeros(*found.shape[:-1], self.rows).index_copy(-1, self.kept, found)
+        nothing, at, pieces = found.new_zeros(1), 0, []
+        for there, length in self._runs:  # a copy of each run is faster than an index for each row
+            if there:
+                pieces.append(found[..., at : at + length])
+                at += length
+            else:
+                pieces.append(nothing.expand(*found.shape[:-1], length))
+        return torch.cat(pieces, -1)
 
 
 @torch.no_grad()

@@ -55,14 +55,15 @@ class Visible:
         places = torch.arange(self.keys, device=self.device)[None]
         if self.mask is None:
             return places
-        return places - self.mask.any(-2).int().argmax(-1, keepdim=True)
+        first = self.mask.any(-2).int().argmax(-1, keepdim=True)
+        return places - first if first.any() else places
 
     @cached_property
     def query_places(self) -> Int[Tensor, "_ S"]:
         """The place of each query, `(B or 1, S)`, at least 0."""
         if self.causal and self.mask is not None:
             last = self.keys - 1 - self.mask.flip(-1).int().argmax(-1)
-            return self.key_places.gather(-1, last).clamp(min=0)
+            return self.key_places.expand(len(last), -1).gather(-1, last).clamp(min=0)
         if self.causal:  # one query, after all keys
             return self.key_places[:, -self.queries :]
         if self.queries == self.keys:
