@@ -1,6 +1,6 @@
 """Some sequences of a corpus, for looks at heads that take longer than `probe`, and their means."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,6 +35,15 @@ class HeadName:
 
     def __str__(self) -> str:
         return f"{self.layer}.{self.head}"
+
+
+def by_layer(heads: Sequence[HeadName], values: Array) -> Array:
+    """What is given of each head, `(M,)`, as `(L, H)`; NaN where a layer has fewer heads."""
+    layers, most = 1 + max(head.layer for head in heads), 1 + max(head.head for head in heads)
+    found = np.full((layers, most), np.nan)
+    for head, value in zip(heads, values, strict=True):
+        found[head.layer, head.head] = value
+    return found
 
 
 def few(

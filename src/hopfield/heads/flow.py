@@ -55,10 +55,10 @@ class Flow:
         return each.mean(0), *interval(each, np.ones_like(each), self.seed)
 
     def from_layers(self, measure: str) -> Array:
-        """The same from each layer as a whole, `(L, H, L + 2)`: embedding, layers, biases."""
+        """The mean by layer that wrote, `(L, H, L + 1)`: embedding, layers but the last, biases."""
         mean = self.mean(measure)
-        both = mean[..., 1:-1:2] + mean[..., 2:-1:2]
-        return np.concatenate([mean[..., :1], both, mean[..., -1:]], -1)
+        attention, mlp = mean[..., 1:-3:2], mean[..., 2:-3:2]
+        return np.concatenate([mean[..., :1], attention + mlp, mean[..., -1:]], -1)
 
     def _of(self, measure: str) -> Array:
         _check.choice("measure", measure, MEASURES)
