@@ -246,26 +246,38 @@ def _read(file: Path) -> str:
 
 
 def read_dataset(name: str) -> Iterator[str]:
-    """The texts of a dataset by the `datasets` library.
+    """The texts of a dataset by the `datasets` library, from the hub or from a folder of files.
 
     Args:
         name: `NAME`, `NAME:SPLIT` or `NAME:SPLIT:COLUMN`; by default split "train", column "text".
 
     Raises:
-        FileError: it cannot be loaded, or has no such column.
+        ArgumentError: the name has more parts.
+        FileError: it cannot be loaded, has no such column, or other things than texts in it.
         MissingExtraError: the `datasets` library is not installed.
     """
     datasets = _check.extra("datasets", "datasets")
     name, *chosen = name.split(":")
-    split, column = (*chosen, *("train", "text")[len(chosen) :])[:2]
+    if len(chosen) > 2:
+        raise ArgumentError(
+            f"the dataset is {name}:{':'.join(chosen)}; NAME:SPLIT:COLUMN is expected"
+        )
+    split, column = (*chosen, *("train", "text")[len(chosen) :])
     try:
-        rows = datasets.load_dataset(name, split=split, streaming=True)
+        for row in datasets.load_dataset(name, split=split, streaming=True):
+            if column not in row:
+                raise FileError(f"dataset {name} has no column {column!r}, but {', '.join(row)}")
+            text = "" if row[column] is None else row[column]
+            if not isinstance(text, str):
+                raise FileError(
+                    f"column {column!r} of dataset {name} holds a {type(text).__name__}; texts are "
+                    f"expected"
+                )
+            yield text
+    except FileError:
+        raise
     except Exception as error:  # whatever the library raises for what it cannot load
         raise FileError(f"dataset {name} ({split}) cannot be loaded: {one_line(error)}") from error
-    for row in rows:
-        if column not in row:
-            raise FileError(f"dataset {name} has no column {column!r}, but {', '.join(row)}")
-        yield row[column]
 
 
 def read_images(folder: str | Path, processor: Any, most: int | None = None) -> Corpus:
