@@ -62,12 +62,14 @@ def made(score, entropy):
 def test_where_the_gradient_is_largest_and_spread_most_evenly():
     said = " ".join(grads.analysis(made([1, 2, 4, 2, 0], [0.9, 0.7, 0.5, 0.3, 0.2])).found)
     assert "is largest in metastable states" in said
-    assert "it is 0% of the largest, where states average 25%" in said
+    assert "is 0% of the largest, and softmax lets 0% of the most through: it vanishes." in said
     assert "spread most evenly where states average" in said
     other = made([4, 2, 1, 1, 1], [0.2, 0.9, 0.3, 0.3, 0.3])
     said = " ".join(grads.analysis(other).found)
     assert "is largest in averaging states" in said
     assert "most evenly in kind II, not where states average" in said
+    assert "is 25% of the largest" in said
+    assert "it falls, but does not vanish" in said
     missing = made([np.nan, 1, 2, 1, np.nan], [np.nan, 0.5, 0.5, 0.5, np.nan])
     said = " ".join(grads.analysis(missing).found)
     assert "(I)" not in said

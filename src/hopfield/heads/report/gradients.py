@@ -3,6 +3,7 @@
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hopfield.heads.differentiator import MEASURES
 from hopfield.heads.few import by_layer
@@ -12,6 +13,8 @@ from hopfield.heads.report.figures import Picture
 from hopfield.plot import heads as plot
 from hopfield.plot.kinds import by_kind
 from hopfield.report import Section, Table
+
+Array = NDArray[np.float64]
 
 METHOD = (
     "The loss L is that of {loss} ({value:.3g} on average). Its gradient is looked at where it "
@@ -30,7 +33,8 @@ TITLES = {  # of `MEASURES`, as they are shown
     "jacobian_beta": "β‖J‖",
 }
 RELATIVE = "‖∂L/∂s‖ / mean of the head"
-METASTABLE = slice(1, 4)  # of the kinds: II to IV, with more than one pattern
+VANISHED = 0.1  # of the largest
+WHERE = ("averaging states", *3 * ("metastable states",), "single patterns")  # by kind
 
 
 def analysis(found: Gradients) -> Analysis:
@@ -85,27 +89,26 @@ def _sentences(found: Gradients) -> list[str]:
         ("The part that softmax lets through", passed),
         ("The norm of the softmax Jacobian", stretch),
     ):
-        most = int(np.nanargmax(values))
-        where = "metastable states" if most in range(5)[METASTABLE] else "others"
-        where = "averaging states" if most == 0 else "single patterns" if most == 4 else where
-        said.append(f"{what} is largest in {where}: {_each(values)}.")
-    if not np.isnan(relative[[0, 4]]).any():
-        largest = np.nanmax(relative)
+        said.append(f"{what} is largest in {WHERE[np.nanargmax(values)]}: {_each(values)}.")
+    if not np.isnan(relative[4]):
+        left, through = relative[4] / np.nanmax(relative), passed[4] / np.nanmax(passed)
         said.append(
-            f"Near a single pattern (k = 1) it is {relative[4] / largest:.0%} of the largest, "
-            f"where states average {relative[0] / largest:.0%}; softmax lets "
-            f"{passed[4] / np.nanmax(passed):.0%} of the most through at a single pattern."
+            f"Near a single pattern (k = 1) the gradient, as a multiple of the mean of its head, "
+            f"is {left:.0%} of the largest, and softmax lets {through:.0%} of the most through: it "
+            f"{'vanishes' if left < VANISHED else 'falls, but does not vanish'}."
         )
-    first = int(np.nanargmax(entropy))
+    first = KINDS[np.nanargmax(entropy)]
     evenly = (
-        "It is spread most evenly where states average"
-        if first == 0
-        else (f"It is spread most evenly in kind {KINDS[first]}, not where states average")
+        "where states average" if first == "I" else f"in kind {first}, not where states average"
     )
-    return [*said, f"{evenly}; entropy over the keys, of the largest possible: {_each(entropy)}."]
+    return [
+        *said,
+        f"The gradient is spread most evenly {evenly}; entropy over the keys, of the largest "
+        f"possible: {_each(entropy)}.",
+    ]
 
 
-def _each(values: np.ndarray) -> str:
+def _each(values: Array) -> str:
     return ", ".join(
         f"{value:.3g} ({kind})"
         for kind, value in zip(KINDS, values, strict=True)

@@ -94,11 +94,17 @@ def _sentences(found: Space) -> list[str]:
     layers = by_layer(found.heads, positive[:, 1])
     ends = ", ".join(f"{np.nanmean(row):.0%} in layer {n}" for n, row in enumerate(layers))
     single = int((wide[:, 1] < 1).sum())
+    none = (
+        "In no head is β m_max² below 1, where all states would have one and the same fixed point."
+    )
+    some = (
+        f"In {single} of {len(found.heads)} heads β m_max² is below 1, so that all states have one "
+        f"and the same fixed point, whatever they are."
+    )
     return [
         *said,
         f"The share of keys with Δ > 0: {ends}.",
-        f"In {single} of {len(found.heads)} heads β m_max² is below 1, so that all states have one "
-        f"and the same fixed point whatever they are.",
+        some if single else none,
     ]
 
 
