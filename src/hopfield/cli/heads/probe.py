@@ -18,6 +18,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sample", type=int, default=32, help="states of a sequence, in mode sample (32)"
     )
+    parser.add_argument(
+        "--converge", action="store_true", help="is one step of attention the retrieval?"
+    )
+    parser.add_argument(
+        "--gradients", action="store_true", help="the gradient of a loss, by kind of state"
+    )
+    parser.add_argument(
+        "--space",
+        action="store_true",
+        help="how far keys are apart, and which part of the model wrote what heads read",
+    )
     parser.add_argument("--max-length", type=int, help="tokens of a sequence (at most 512)")
     parser.add_argument("--max-sequences", type=int, help="(all)")
     parser.add_argument("--batch-size", type=int, default=8, help="sequences at once (8)")
@@ -58,6 +69,11 @@ def run(options: argparse.Namespace) -> None:
         sample=options.sample,
         batch_size=options.batch_size,
         seed=options.seed,
+        analyses=[
+            *["convergence"] * options.converge,
+            *["gradients"] * options.gradients,
+            *["space", "flow"] * options.space,
+        ],
         progress=True,
     )
     print(report)

@@ -13,6 +13,7 @@ from hopfield.plot import heads as plot
 from hopfield.plot.grids import grid
 from hopfield.report import Section, Table
 
+TITLE = "Is one step the retrieval?"
 METHOD = (
     "A head's query is a state ξ⁰; attention updates it once, to ξ¹ = Σ p k over the keys k that "
     "it sees, with their weights p (the read-out takes values with the same weights). Retrieval "
@@ -52,7 +53,7 @@ def analysis(found: Convergence) -> Analysis:
     }
     return Analysis(
         "convergence",
-        "Is one step the retrieval?",
+        TITLE,
         _sentences(found),
         [METHOD],
         [_table(found)],

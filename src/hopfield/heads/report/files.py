@@ -25,6 +25,8 @@ SUMMARY = "summary.json"
 def write(report: HeadReport) -> None:
     """Write `report.html`, `heads.csv`, `heads.parquet`, `summary.json` and `figures/`.
 
+    Each further look has a table of its own, such as `convergence.csv`.
+
     Raises:
         MissingExtraError: polars or matplotlib is not installed.
     """
@@ -37,6 +39,12 @@ def write(report: HeadReport) -> None:
     pictures = [make(statistics) for make in (figures.overview, figures.places, figures.maps)]
     for some in pictures:
         figures.save(some, folder / "figures")
+    for one in report.analyses:
+        figures.save(one.pictures, folder / "figures")
+        if not one.rows:
+            continue
+        with written_whole(folder / f"{one.name}.csv") as part:
+            _check.extra("polars", "heads").DataFrame(one.rows, nan_to_null=True).write_csv(part)
     page(report, *pictures).save(folder / PAGE)
     with written_whole(folder / SUMMARY) as part:  # last: it says that the report is whole
         part.write_text(json.dumps(in_short(report), indent=1, ensure_ascii=False) + "\n", "utf-8")
@@ -85,6 +93,7 @@ def in_short(report: HeadReport) -> dict[str, Any]:
             kind: {"states": count, "mean": mean}
             for kind, (count, mean) in report.statistics.stretch().items()
         },
+        "analyses": {one.name: list(one.found) for one in report.analyses},
         "settings": dict(report.settings),
         "sizes": dict(report.sizes),
         "versions": versions(),

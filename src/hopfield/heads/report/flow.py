@@ -10,6 +10,7 @@ from hopfield.heads.report.figures import Picture
 from hopfield.plot.grids import grid
 from hopfield.report import Section, Table
 
+TITLE = "Who wrote what heads read"
 METHOD = (
     "The values that a head reads are a sum of what the embedding and each layer's attention and "
     "MLP wrote, with norms on the way taken as the linear maps that they are at the scale of each "
@@ -40,7 +41,7 @@ def analysis(found: Flow) -> Analysis:
     method = METHOD.format(sequences=len(found.values))
     return Analysis(
         "flow",
-        "Who wrote what heads read",
+        TITLE,
         _sentences(found),
         [method],
         [_table(found)],

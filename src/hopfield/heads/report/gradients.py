@@ -16,6 +16,7 @@ from hopfield.report import Section, Table
 
 Array = NDArray[np.float64]
 
+TITLE = "Gradients by kind of state"
 METHOD = (
     "The loss L is that of {loss} ({value:.3g} on average). Its gradient is looked at where it "
     "reaches the scores s of a state, ‖∂L/∂s‖ over the keys, and where it reaches the read-out o; "
@@ -61,7 +62,7 @@ def analysis(found: Gradients) -> Analysis:
     method = METHOD.format(loss=found.loss, value=found.value, sequences=len(found.totals))
     return Analysis(
         "gradients",
-        "Gradients by kind of state",
+        TITLE,
         _sentences(found),
         [method],
         [_table(found)],

@@ -1,7 +1,7 @@
 """`look`: probe a model and write the report."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from hopfield import _check
@@ -9,6 +9,7 @@ from hopfield.heads.corpus import Corpus, tokenized
 from hopfield.heads.examples import examples
 from hopfield.heads.probe import SETTINGS, probe
 from hopfield.heads.report.files import write
+from hopfield.heads.report.further import check_names, further
 from hopfield.heads.report.report import HeadReport
 from hopfield.heads.source import Source
 from hopfield.heads.watcher import Mode
@@ -24,6 +25,7 @@ def look(
     batch_size: int = 8,
     max_length: int | None = None,
     seed: int = 0,
+    analyses: Collection[str] = (),
     progress: bool = False,
 ) -> HeadReport:
     """What each head of a model does, as a page, tables and pictures in a folder.
@@ -37,6 +39,8 @@ def look(
         batch_size: sequences that go through the model at once.
         max_length: tokens of a sequence.
         seed: of what is chosen at random.
+        analyses: further looks, of "convergence", "gradients", "space" and "flow", each at some of
+            the sequences; they are not kept for a call that goes on.
         progress: whether to show it.
 
     Raises:
@@ -45,6 +49,7 @@ def look(
     """
     for library in ("polars", "matplotlib"):
         _check.extra(library, "heads")  # before the work, not after it
+    check_names(analyses)
     model, processor, out = source.model, source.processor, Path(out)
     corpus = texts if isinstance(texts, Corpus) else tokenized(texts, processor, max_length)
     statistics = probe(
@@ -67,6 +72,7 @@ def look(
         sizes |= {"tokens": sum(map(len, corpus.sequences)), "longest": corpus.longest}
     settings = json.loads((out / SETTINGS).read_text("utf-8"))
     found = examples(model, processor, corpus, seed=seed)
-    report = HeadReport(out, source.name, statistics, settings, sizes, found)
+    more = further(analyses, source, corpus, seed=seed, progress=progress)
+    report = HeadReport(out, source.name, statistics, settings, sizes, found, more)
     write(report)
     return report

@@ -59,6 +59,7 @@ def page(
         Section("All heads", [HEADS], [_heads(report)]),
         *([Section("Where heads look", figures=drawn[1])] if places else []),
         Section("Statistics by layer and head", figures=drawn[2]),
+        *(one.section for one in report.analyses),
         *(layer_of(report, layer) for layer in range(len(statistics.tallies))),
         _settings(report),
     ]

@@ -7,6 +7,7 @@ from typing import Any
 
 from hopfield.heads.corpus import SHORTEST
 from hopfield.heads.examples import Example
+from hopfield.heads.report.analysis import Analysis
 from hopfield.heads.statistics import HeadStatistics
 from hopfield.heads.words import summary
 
@@ -25,6 +26,7 @@ class HeadReport:
         settings: of the probe.
         sizes: of the model and of what it was looked at with.
         examples: by layer and head, what a few states read most.
+        analyses: looks that were asked for besides.
     """
 
     folder: Path
@@ -33,13 +35,15 @@ class HeadReport:
     settings: Mapping[str, Any]
     sizes: Mapping[str, int]
     examples: Sequence[Sequence[Sequence[Example]]] = ()
+    analyses: Sequence[Analysis] = ()
 
     def story(self) -> list[str]:
         """What the statistics say, in sentences; first what limits them."""
         return [*_limits(self.statistics), *summary(self.statistics)]
 
     def __str__(self) -> str:
-        return "\n".join([*self.story(), "", f"report: {self.folder / PAGE}"])
+        further = (sentence for one in self.analyses for sentence in one.found)
+        return "\n".join([*self.story(), *further, "", f"report: {self.folder / PAGE}"])
 
 
 def _limits(statistics: HeadStatistics) -> list[str]:

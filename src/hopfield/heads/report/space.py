@@ -15,6 +15,7 @@ from hopfield.report import Section, Table
 
 Array = NDArray[np.float64]
 
+TITLE = "The associative space"
 METHOD = (
     "Δ is how much more a pattern resembles itself than the pattern that resembles it most, "
     "x·x − max x·x'; where it is negative a longer pattern hides it, and no β can store it. M is "
@@ -64,7 +65,7 @@ def analysis(found: Space) -> Analysis:
     method = METHOD.format(sequences=len(found.values))
     return Analysis(
         "space",
-        "The associative space",
+        TITLE,
         _sentences(found),
         [method],
         [_table(found)],
