@@ -12,15 +12,16 @@ def by_distance(statistics: HeadStatistics, head: Head) -> tuple[list[str], Arra
     """The mean weight of a pattern, as a multiple of uniform weights, at distances that double.
 
     Returns:
-        Names of the distances, such as "−4…−3", "−2", "−1", "0", "1"; and the multiple at each:
-        1 is what uniform weights give, NaN where no pattern was visible.
+        Names of the distances, the same for all heads, such as "−3…−2", "−1", "0", "1"; and the
+        multiple at each: 1 is what uniform weights give, NaN where no pattern was visible.
     """
     profile = statistics.profile(head) * head.visible
-    width = (len(profile) + 1) // 2
-    starts = [2**n for n in range(int(np.log2(max(width - 1, 1))) + 1)] if width > 1 else []
-    spans = [(start, min(2 * start, width) - 1) for start in starts]
+    farthest = max(tally.profile.shape[-1] for tally in statistics.tallies) // 2
+    profile = np.pad(profile, farthest - len(profile) // 2, constant_values=np.nan)
+    starts = [2**n for n in range(farthest.bit_length())]
+    spans = [(start, min(2 * start - 1, farthest)) for start in starts]
     spans = [(-high, -low) for low, high in reversed(spans)] + [(0, 0)] + spans
-    values = [_mean(profile[width - 1 + low : width + high]) for low, high in spans]
+    values = [_mean(profile[farthest + low : farthest + high + 1]) for low, high in spans]
     return [_name(low, high) for low, high in spans], np.array(values)
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from hopfield.errors import ArgumentError
-from hopfield.heads.corpus import Corpus, read_dataset, read_images, read_texts, tokenized
+from hopfield.heads.corpus import Corpus, read_dataset, read_images, read_texts
+from hopfield.heads.fitting import sequences_for
 from hopfield.heads.source import Source
 
 READS = {"input_ids": "text", "pixel_values": "images"}
@@ -50,4 +51,4 @@ def read(
         return read_images(images, source.processor, most)
     texts: Iterable[str] = read_dataset(dataset) if dataset is not None else read_texts(given[0])
     shown = tqdm(texts, "reading", unit=" documents", disable=not progress)
-    return tokenized(shown, source.processor, max_length, most)
+    return sequences_for(source.model, source.processor, shown, max_length, most)

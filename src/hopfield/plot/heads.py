@@ -19,13 +19,14 @@ def by_head(values: Array, title: str, label: str) -> Any:
     """A statistic of each head.
 
     Args:
-        values: `(L, H)`; NaN where there is no such head, or no such statistic.
+        values: `(L, H)`; NaN, drawn grey, where there is no such head, or no such statistic.
         title: of the picture.
         label: of the statistic, with unit.
     """
     figure, drawn = axes(title, "head", "layer")
     figure.set_size_inches(SIZE[0], max(2.2, 1.2 + min(0.3 * len(values), 6.0)))
     image = drawn.imshow(values, cmap="viridis", aspect="auto")
+    drawn.set_facecolor(COLOURS["all"])
     layers, heads = values.shape
     drawn.set(xticks=_some(heads, 16), yticks=_some(layers, 24))
     drawn.spines[:].set_visible(False)
@@ -39,17 +40,18 @@ def by_distance(rows: Sequence[str], distances: Sequence[str], values: Array, ti
     Args:
         rows: names of n heads.
         distances: names of m distances.
-        values: `(n, m)`, weight as a multiple of uniform weights; NaN where no pattern is seen.
+        values: `(n, m)`, weight as a multiple of uniform weights; NaN, drawn grey, where no pattern
+            is seen.
         title: of the picture.
     """
     figure, drawn = axes(title, "distance of the pattern from the state", "layer.head")
     high = max(2.6, 1.4 + min(0.105 * len(rows), 24.0))
     figure.set_size_inches(SIZE[0], high)
-    with np.errstate(divide="ignore"):
-        powers = np.log2(values)
+    powers = np.log2(np.maximum(values, 2.0**-FARTHEST))
     image = drawn.imshow(
         powers, cmap="PuOr_r", vmin=-FARTHEST, vmax=FARTHEST, aspect="auto", interpolation="none"
     )
+    drawn.set_facecolor(COLOURS["all"])
     shown = _some(len(rows), 230)
     drawn.set_yticks(shown, [rows[row] for row in shown], fontsize=6)
     drawn.set_xticks(range(len(distances)), distances, fontsize=6, rotation=90)

@@ -120,7 +120,7 @@ def places(statistics: HeadStatistics) -> dict[str, Picture]:
     draw = partial(plot.by_distance, names, distances, np.array(rows), "Where heads look")
     caption = (
         "Mean weight of patterns by their distance from the state, as a multiple of uniform "
-        "weights. Negative distances are patterns before the state."
+        "weights. Negative distances are patterns before the state; grey: there are none."
     )
     return {"distances": Picture(draw, caption)}
 

@@ -77,7 +77,7 @@ def in_short(report: HeadReport) -> dict[str, Any]:
             "layer": heads[0].layer,
             "module": heads[0].module,
             "cross": heads[0].cross,
-            "beta": heads[0].beta,
+            "beta": [head.beta for head in heads],
             "visible": heads[0].visible,
             "states": heads[0].states,
             "classes": {c.name: sum(head.head_class == c for head in heads) for c in HeadClass},
@@ -115,7 +115,7 @@ def load_report(folder: str | Path) -> HeadReport:
         settings = json.loads((folder / SETTINGS).read_text("utf-8"))
         sequences = int(settings["sequences"].split()[0])
         arrays = load_arrays(folder / STATE) if (folder / STATE).exists() else {"done": np.array(0)}
-        if int(arrays["done"]) * settings["batch_size"] < sequences:
+        if int(arrays["done"]) < sequences:
             raise FileError(
                 f"{folder} holds a probe that is not finished; the same command goes on with it"
             )

@@ -5,8 +5,9 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from hopfield import _check
-from hopfield.heads.corpus import Corpus, tokenized
+from hopfield.heads.corpus import Corpus
 from hopfield.heads.examples import examples
+from hopfield.heads.fitting import sequences_for
 from hopfield.heads.probe import SETTINGS, probe
 from hopfield.heads.report.files import write
 from hopfield.heads.report.further import check_names, further
@@ -51,7 +52,7 @@ def look(
         _check.extra(library, "heads")  # before the work, not after it
     check_names(analyses)
     model, processor, out = source.model, source.processor, Path(out)
-    corpus = texts if isinstance(texts, Corpus) else tokenized(texts, processor, max_length)
+    corpus = sequences_for(model, processor, texts, max_length)
     statistics = probe(
         model,
         processor,

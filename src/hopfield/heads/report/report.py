@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hopfield.heads.corpus import SHORTEST
 from hopfield.heads.examples import Example
 from hopfield.heads.report.analysis import Analysis
 from hopfield.heads.statistics import HeadStatistics
@@ -47,19 +46,11 @@ class HeadReport:
 
 
 def _limits(statistics: HeadStatistics) -> list[str]:
-    """What the corpus is too short or too small for."""
-    said = []
-    tally = statistics.tallies[0]
-    longest = (tally.profile.shape[-1] + 1) // 2
-    groups = int((tally.states > 0).sum())
-    if longest < SHORTEST:
-        said.append(
-            f"Sequences have at most {longest} patterns: class IV cannot exist, because k is at "
-            f"least 1, which is more than N/32. Sequences of {SHORTEST} and more can show it."
-        )
-    if groups < FEW:
-        said.append(
-            f"Intervals rest on {groups} group{'s' * (groups != 1)} of sequences alone, and are "
-            f"too narrow. {FEW} sequences and more give better ones."
-        )
-    return said
+    """What the corpus is too small for."""
+    groups = int((statistics.tallies[0].states > 0).sum())
+    if groups >= FEW:
+        return []
+    return [
+        f"Intervals rest on {groups} group{'s' * (groups != 1)} of sequences alone, and are too "
+        f"narrow; {FEW} sequences or more are needed."
+    ]
