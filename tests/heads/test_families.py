@@ -14,6 +14,7 @@ import hopfield
 from hopfield.heads import Batch, Corpus, Watcher, probe
 from hopfield.heads import rows as rows_module
 from hopfield.heads import statistics as statistics_module
+from hopfield.heads.observer import HeadsObserver
 from hopfield.heads.statistics import HeadStatistics
 from hopfield.heads.tally import MEANS, Tally
 from hopfield.phases import HeadClass
@@ -281,6 +282,33 @@ def test_neither_does_the_side_of_padding(name, mode):
             near = slice(reach[1] - reach[0], reach[1] + reach[0] + 1)
             assert np.allclose(a.profile, b.profile[:, near], rtol=1e-3, atol=1e-3)
             assert b.profile.sum() == pytest.approx(a.profile.sum())
+
+
+class Choosing(HeadsObserver):
+    """Keeps which states are looked at, of each call."""
+
+    def __init__(self, model, **given):
+        super().__init__(model, **given)
+        self.chosen = []
+
+    def see(self, call):
+        self.chosen.append(call.around.chosen)
+
+
+def test_states_are_chosen_anew_for_each_sequence():
+    model, corpus = make("mistral", "sdpa"), lengths(*[12] * 300)
+    found = []
+    for seed in (0, 1):
+        (batch,) = corpus.batches(300)
+        observer = Choosing(model, sample=3, seed=seed)
+        observer.run(batch)
+        first, second = observer.chosen
+        assert torch.equal(first, second)  # in all layers the same
+        assert (first.diff(dim=-1) > 0).all()
+        found.append(first)
+        often = torch.bincount(first.flatten(), minlength=12)
+        assert ((often - 75).abs() < 4 * 75**0.5).all()
+    assert not torch.equal(*found)
 
 
 # Known answers.

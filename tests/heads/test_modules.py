@@ -9,6 +9,7 @@ from torch import nn
 import hopfield
 from hopfield.errors import ArgumentError
 from hopfield.heads import Batch, Corpus, Watcher, probe
+from hopfield.heads import rows as rows_module
 from hopfield.heads.observer import HeadsObserver
 from hopfield.heads.tally import MEANS
 from hopfield.nn import (
@@ -348,7 +349,9 @@ def test_a_probe_of_tensors(batch_dim):
     assert found.tallies[0].profile.shape == (H, 23)
 
 
-def test_heads_have_a_beta_of_their_own():
+@pytest.mark.parametrize("chunk", [1, 2**18])
+def test_heads_have_a_beta_of_their_own(chunk, monkeypatch):
+    monkeypatch.setattr(rows_module, "AT_ONCE", chunk)
     layer = loud(Hopfield(E, num_heads=H, learn_beta=True))
     layer.beta = torch.tensor([0.01, 0.1, 1.0, 30.0])
     corpus = Corpus.of_tensors(torch.randn(4, 40, E), "state")

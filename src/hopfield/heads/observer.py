@@ -90,12 +90,10 @@ class HeadsObserver(ABC):
         """
         inputs = self.inputs(batch)
         self._batch, self._streams = batch, _streams(inputs, batch)
-        first = number * len(batch.group)
-        numbers = range(first, first + len(batch.group))
-        self._seeds = [
-            (self.seed << 32) + n
-            for n in (numbers if batch.number is None else batch.number.tolist())
-        ]
+        numbers = batch.number
+        if numbers is None:
+            numbers = torch.arange(len(batch.group)) + number * len(batch.group)
+        self._seeds = [(self.seed, n) for n in numbers.tolist()]
         self._known: list[tuple[bool, tuple[int, int, int], Surroundings]] = []
         self._calls = 0
         with watched(self.model, self), modules.watched(self.model, self):
@@ -113,7 +111,7 @@ class HeadsObserver(ABC):
         with in_eval_mode(self.model):
             try:
                 return self.model(**inputs)
-            except (TypeError, ValueError) as error:
+            except (AttributeError, TypeError, ValueError) as error:
                 if self._calls or isinstance(error, HopfieldError):
                     raise
                 raise ArgumentError(

@@ -56,7 +56,7 @@ def look_round(
     of_patterns: Stream,
     cross: bool,
     sample: int | None,
-    seeds: Sequence[int],
+    seeds: Sequence[tuple[int, int]],
 ) -> Surroundings:
     """The surroundings of a call.
 
@@ -112,12 +112,12 @@ def _near(places: Tensor, special: Tensor | None, follows: Tensor | None) -> Nea
     return Near(left_out, places.numpy(), starts, follows.nonzero()[:, 1].contiguous().numpy())
 
 
-def _chosen(valid: Tensor, sample: int, seeds: Sequence[int]) -> Tensor:
+def _chosen(valid: Tensor, sample: int, seeds: Sequence[tuple[int, int]]) -> Tensor:
     """`(B, sample)`: states at random, the same with more padding or in another batch."""
     order = torch.full(valid.shape, 2.0)
     for row, own, seed in zip(order, valid, seeds, strict=True):
-        generator = torch.Generator().manual_seed(seed)
-        row[own] = torch.rand(int(own.sum()), generator=generator)
+        drawn = np.random.default_rng(seed).random(int(own.sum()), np.float32)
+        row[own] = torch.from_numpy(drawn)
     return order.argsort(dim=-1, stable=True)[:, :sample].sort(-1).values
 
 
