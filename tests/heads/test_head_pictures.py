@@ -114,7 +114,7 @@ def test_the_jacobian_by_class():
         plot.stretch(["I", "II", "III", "IV", "k = 1"], [3, 2500, 0, 1, 2e6], [0.1] * 5, "t")
     )
     labels = [text.get_text().split("\n")[-1] for text in figure.axes[0].texts]
-    assert labels == ["3 states", "2.5 k states", "none", "1 states", "2 M states"]
+    assert labels == ["3 states", "2.5 k states", "none", "1 state", "2 M states"]
     assert figure.axes[0].texts[0].get_text().startswith("0.100")
 
 

@@ -121,8 +121,8 @@ class Differences:
             clear = sum(pair.difference.clear for pair in self.heads)
             said.append(
                 f"{len(changed)} of {len(self.heads)} heads are in another class in B"
-                f"{': ' * bool(shown)}{shown}. Of {clear} the interval of the difference leaves 0 "
-                f"out."
+                f"{': ' * bool(shown)}{shown}. k / N differs by more than chance explains in "
+                f"{clear}: 0 is not in the interval of the difference."
             )
         else:
             said.append("The models have different layers or heads: layers are compared by depth.")

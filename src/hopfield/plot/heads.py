@@ -98,7 +98,7 @@ def stretch(kinds: Sequence[str], counts: Sequence[int], means: Sequence[float],
     figure, drawn = axes(title, "states, by their own k", "mean ‖diag p − p pᵀ‖")
     bars = drawn.bar(kinds, means, color=[*CLASS_COLOURS.values(), COLOURS["all"]])
     labels = [
-        f"{mean:.3f}\n{_short(count)} states" if count else "none"
+        f"{mean:.3f}\n{_short(count)} state{'s' * (count != 1)}" if count else "none"
         for mean, count in zip(means, counts, strict=True)
     ]
     drawn.bar_label(bars, labels, fontsize=8, padding=2)

@@ -74,11 +74,11 @@ def page(
 def _classes(report: HeadReport) -> Table:
     counts = report.statistics.counts()
     rows = [
-        [tally.module, layer, *map(int, counts[layer])]
+        [layer, *map(int, counts[layer]), tally.module]
         for layer, tally in enumerate(report.statistics.tallies)
     ]
     names = [f"class {head_class.name}" for head_class in HeadClass]
-    return Table(["module", "layer", *names], rows, "Heads of each layer by class.")
+    return Table(["layer", *names, "module"], rows, "Heads of each layer by class.")
 
 
 def _heads(report: HeadReport) -> Table:
