@@ -20,10 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run `hopfield.repertoire.check` and print what it found."""
+    from hopfield.files.whole import check_writable
     from hopfield.repertoire.checking import check
     from hopfield.repertoire.files import check_spared
     from hopfield.repertoire.reading import write_table
-    from hopfield.files.whole import check_writable
 
     if options.out is not None:
         check_writable(options.out)

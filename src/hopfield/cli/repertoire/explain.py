@@ -31,10 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Run `hopfield.repertoire.explanation.explain` and write what it found."""
     from hopfield import _check
+    from hopfield.files.whole import check_writable, make_folder
     from hopfield.repertoire.explanation import explain
     from hopfield.repertoire.files import check_spared
     from hopfield.repertoire.prediction import loaded, read_for
-    from hopfield.files.whole import check_writable, make_folder
     from hopfield.repertoire.report.explanation import write, write_motifs
 
     check_writable(options.out)

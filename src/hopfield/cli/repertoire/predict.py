@@ -18,10 +18,10 @@ def run(options: argparse.Namespace) -> None:
     """Run `hopfield.repertoire.prediction.predict` and write what it found."""
     import polars.selectors as cs
 
+    from hopfield.files.whole import check_writable
     from hopfield.repertoire.files import check_spared
     from hopfield.repertoire.prediction import loaded, predict, read_for
     from hopfield.repertoire.reading import write_table
-    from hopfield.files.whole import check_writable
 
     check_writable(options.out)
     classifier = loaded(options.model, options.device)
