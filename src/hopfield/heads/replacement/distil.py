@@ -1,6 +1,7 @@
 """Replacements are fine-tuned: the model learns to give what it gave before."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +9,7 @@ from tqdm import tqdm
 
 from hopfield import _check
 from hopfield.errors import ArgumentError
+from hopfield.heads.replacement.gaussian import GaussianAttention
 from hopfield.heads.replacement.install import replaced_heads, unreplaced
 from hopfield.heads.replacement.measure import last_hidden
 from hopfield.huggingface.recording import in_eval_mode
@@ -30,7 +32,8 @@ def distil(
         model: with replaced heads, before `prune`; their parameters are changed.
         batches: text.
         epochs: how often all of it is seen.
-        rate: the step of Adam at first; it falls to 0 like a cosine.
+        rate: the step of Adam at first, which falls to 0 like a cosine; of the centre of a
+            Gaussian in units of its σ, so that one that looks at a single key keeps it in sight.
         progress: whether to show it.
 
     Returns:
@@ -40,12 +43,9 @@ def distil(
         ArgumentError: no replaced head has parameters, or an argument is bad.
     """
     epochs, rate = _check.positive_int("epochs", epochs), _check.positive("rate", rate)
-    learned = [
-        parameter
-        for by_head in replaced_heads(model).values()
-        for replacement in by_head.values()
-        for parameter in replacement.parameters()
-    ]
+    heads = [one for by_head in replaced_heads(model).values() for one in by_head.values()]
+    learned = [parameter for head in heads for parameter in head.parameters()]
+    gaussians = [head for head in heads if isinstance(head, GaussianAttention)]
     if not learned:
         raise ArgumentError(
             "no replaced head of the model has parameters: 'gaussian' and 'mean' have"
@@ -64,7 +64,8 @@ def distil(
                     loss = _loss(model, inputs)
                     optimizer.zero_grad()
                     loss.backward()
-                    optimizer.step()
+                    with _in_sigmas(gaussians):
+                        optimizer.step()
                     schedule.step()
                     total += loss.item()
                 losses.append(total / len(batches))
@@ -72,6 +73,16 @@ def distil(
         for parameter, wants in wanted.items():
             parameter.requires_grad_(wants)
     return losses
+
+
+@contextmanager
+@torch.no_grad()
+def _in_sigmas(heads: Iterable[GaussianAttention]) -> Iterator[None]:
+    """Each μ moves by σ times as much as it does inside."""
+    before = [(head, head.mu.clone(), head.log_sigma.exp()) for head in heads]
+    yield
+    for head, mu, sigma in before:
+        head.mu.copy_(torch.lerp(mu, head.mu, sigma))
 
 
 def _loss(model: nn.Module, inputs: Mapping[str, Tensor]) -> Tensor:
