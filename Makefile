@@ -13,7 +13,7 @@ test: $(VENV)/test.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest -n auto --maxprocesses 4
 	$(BIN)/pytest -o addopts=-q tests/compiled
 
 bench: $(VENV)/bench.stamp

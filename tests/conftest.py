@@ -19,6 +19,15 @@ def seed():
 
 
 @pytest.fixture
+def two_threads():
+    """What is shared out among threads is, however many the run has."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
 def untyped():
     """Switch the shape checks of the test run off, so that the library's own errors are seen."""
     jaxtyping.config.update("jaxtyping_disable", True)

@@ -107,7 +107,7 @@ def device(request, cell):
 
 
 @pytest.fixture(autouse=True)
-def small_tiles(monkeypatch):
+def small_tiles(monkeypatch, two_threads):
     """Tiles so small that every problem here has several, with uneven last ones."""
     monkeypatch.setattr(softmax, "ROWS_AT_ONCE", 5)
     monkeypatch.setattr(softmax, "COLUMNS_AT_ONCE", (4, 7))

@@ -8,6 +8,8 @@ from hopfield import TopK
 from hopfield.errors import ArgumentError
 from hopfield.reduction import fused
 
+pytestmark = pytest.mark.usefixtures("two_threads")
+
 
 def problem(states, patterns, width=16, lead=()):
     state = torch.randn(*lead, states, width)

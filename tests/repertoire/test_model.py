@@ -142,7 +142,8 @@ def repeated(one):
 def test_a_count_with_gamma_one_is_that_many_receptors(network, cohort):
     one = cohort[1]
     torch.nn.init.ones_(network.multiplicity)
-    torch.testing.assert_close(network([one]), network([repeated(one)]), **CLOSE)
+    found = network([repeated(one)])  # sums of float32 over more rows
+    torch.testing.assert_close(network([one]), found, rtol=1e-4, atol=1e-4)
 
 
 def test_with_gamma_zero_counts_do_not_matter(network, cohort):
