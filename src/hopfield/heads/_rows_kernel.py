@@ -8,26 +8,12 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from hopfield.reduction._exp import LOWEST, exp
+
 f32, f64, i32 = np.float32, np.float64, np.int32
 FAST = {"reassoc", "contract", "nsz", "nnan", "arcp"}
 BLOCK = 1024  # numbers whose sum is taken in float32
 FEW = 12  # weights among which the last of the k is looked for one by one
-LEAST = f32(-87.0)  # exp of less is no normal float32
-
-
-@numba.njit(fastmath=FAST, inline="always")
-def _exp(x: np.float32) -> np.float32:
-    """exp(x) for −87 ≤ x ≤ 0, to 2e-7 of its value: 2ⁿ exp(r), |r| ≤ ½ log 2, by a polynomial."""
-    n = np.floor(x * f32(1.44269504) + f32(0.5))
-    r = x - n * f32(0.693359375) - n * f32(-2.12194440e-4)
-    y = f32(1.9875691500e-4)
-    y = y * r + f32(1.3981999507e-3)
-    y = y * r + f32(8.3334519073e-3)
-    y = y * r + f32(4.1665795894e-2)
-    y = y * r + f32(1.6666665459e-1)
-    y = y * r + f32(5.0000001201e-1)
-    y = y * r * r + r + f32(1)
-    return y * i32((i32(n) + i32(127)) << i32(23)).view(f32)
 
 
 @numba.njit(fastmath=FAST)
@@ -51,8 +37,8 @@ def _weigh(row: NDArray[np.float32], top: np.float32) -> tuple[float, float, flo
         block = row[start : start + BLOCK]
         for j in range(len(block)):
             gap = block[j] - top
-            gap = gap if gap > LEAST else LEAST
-            weight = _exp(gap)
+            gap = gap if gap > LOWEST else LOWEST
+            weight = exp(gap)
             block[j] = weight
             square = weight * weight
             a += weight

@@ -4,31 +4,12 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from hopfield.reduction._exp import LOWEST, exp
+
 TILE = 64  # patterns scored before they are read out, small enough to stay in the first-level cache
 FASTMATH = {"nnan", "nsz", "arcp", "contract", "afn", "reassoc"}
 
-f32, i32 = np.float32, np.int32
-LOG2_E = f32(1.4426950408889634)
-LN2_HIGH, LN2_LOW = f32(0.693359375), f32(-2.12194440e-4)
-
-
-@numba.njit(inline="always", fastmath={"contract", "nnan", "nsz"})
-def exp(x: np.float32) -> np.float32:
-    """e^x for x ≤ 0 by the classical reduction to 2^n · e^r; relative error below 1e-7.
-
-    The compiler turns this into vector instructions, which it does not do with a library call.
-    """
-    x = max(x, f32(-87.0))
-    n = np.floor(x * LOG2_E + f32(0.5))
-    r = x - n * LN2_HIGH - n * LN2_LOW
-    y = f32(1.9875691500e-4)
-    y = y * r + f32(1.3981999507e-3)
-    y = y * r + f32(8.3334519073e-3)
-    y = y * r + f32(4.1665795894e-2)
-    y = y * r + f32(1.6666665459e-1)
-    y = y * r + f32(5.0000001201e-1)
-    y = y * r * r + r + f32(1.0)
-    return y * i32((i32(n) + i32(127)) << i32(23)).view(f32)
+f32 = np.float32
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
@@ -62,14 +43,14 @@ def softmax_readout(
             for j in range(count):
                 higher = max(higher, scores[j])
             if higher > top:
-                shrink = exp(top - higher)
+                shrink = exp(max(top - higher, LOWEST))
                 totals[s] *= shrink
                 for i in range(width):
                     readout[s, i] *= shrink
                 log_partition[s] = higher
             total = f32(0.0)
             for j in range(count):
-                scores[j] = exp(scores[j] - higher)
+                scores[j] = exp(max(scores[j] - higher, LOWEST))
                 total += scores[j]
             totals[s] += total
             fours = count // 4 * 4
