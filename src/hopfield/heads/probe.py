@@ -1,6 +1,5 @@
 """`probe`: the statistics of a model's heads over a corpus."""
 
-import hashlib
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,6 +17,7 @@ from hopfield.files.claim import claim
 from hopfield.files.whole import written_whole
 from hopfield.heads.corpus import Batch, Corpus
 from hopfield.heads.fitting import sequences_for
+from hopfield.heads.identity import identity
 from hopfield.heads.statistics import HeadStatistics, arrays_of, tallies_of
 from hopfield.heads.tally import Tally
 from hopfield.heads.watcher import Mode, Watcher
@@ -76,13 +76,7 @@ def probe(
     watcher = Watcher(model, mode=chosen, sample=sample, seed=seed)
     folder = None if out is None else Path(out)
     if folder is not None:
-        settings = {
-            "model": f"{type(model).__name__} {_checksum(model)}",
-            "sequences": f"{len(corpus.sequences)} {_digest(corpus)}",
-            "mode": chosen,
-            "sample": sample,
-            "seed": seed,
-        }
+        settings = identity(model, corpus) | {"mode": chosen, "sample": sample, "seed": seed}
         claim(folder, SETTINGS, settings, "probe")
         if (folder / STATE).exists():
             watcher.tallies, watcher.done = _load(folder / STATE)
@@ -148,17 +142,3 @@ def _load(path: Path) -> tuple[list[Tally], int]:
         raise FileError(
             f"{path} is damaged, or is no state of a probe; remove it to begin anew"
         ) from error
-
-
-def _checksum(model: nn.Module) -> str:
-    """Tells models apart by their weights."""
-    sums = [parameter.detach().double().sum().item() for parameter in model.parameters()]
-    return hashlib.sha256(repr(sums).encode()).hexdigest()[:16]
-
-
-def _digest(corpus: Corpus) -> str:
-    """Tells corpora apart."""
-    whole = hashlib.sha256()
-    for one in corpus.sequences:
-        whole.update(one.numpy().tobytes() if isinstance(one, torch.Tensor) else repr(one).encode())
-    return whole.hexdigest()[:16]

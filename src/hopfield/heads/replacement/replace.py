@@ -15,8 +15,8 @@ from hopfield.files.claim import claim
 from hopfield.files.whole import written_whole
 from hopfield.heads.corpus import LONGEST, Corpus
 from hopfield.heads.fitting import places, sequences_for
+from hopfield.heads.identity import identity
 from hopfield.heads.observer import Call, HeadsObserver
-from hopfield.heads.probe import _checksum, _digest
 from hopfield.heads.replacement.candidates import KINDS, candidates_of
 from hopfield.heads.replacement.choice import choose
 from hopfield.heads.replacement.correlation import correlate
@@ -94,9 +94,7 @@ def replace(
     parts = parted(corpus, seed)
     calibrating, validating, testing = (part.sequences for part in parts)
     how = measure_of(model, source.processor, measure)
-    settings = {
-        "model": f"{type(model).__name__} {_checksum(model)}",
-        "sequences": f"{len(corpus.sequences)} {_digest(corpus)}",
+    settings = identity(model, corpus) | {
         "measure": how.name,
         "kinds": list(kinds),
         "batch_size": batch_size,
