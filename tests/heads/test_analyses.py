@@ -143,7 +143,7 @@ def test_each_has_pictures_of_its_own(analyses):
 
 def test_a_page_shows_it(tmp_path):
     found = flow(make("bert", "sdpa", num_hidden_layers=3), None, tokens(33))
-    page = Report("Heads", "All of it.", flows.sections(found))
+    page = Report("Heads", "All of it.", [flows.analysis(found).section])
     html = re.sub(r"data:image[^\"]*", "", page.save(tmp_path / "report.html").read_text())
     assert html.count("<img") >= 2
     for sentence in flows.analysis(found).found:

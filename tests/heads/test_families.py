@@ -26,15 +26,6 @@ STOCK = [(name, stock) for name in FAMILIES for stock in ("sdpa", "eager")]
 STOCK.remove(("gemma2", "sdpa"))  # transformers refuses it, for the bound of the scores
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """In models this small, threads only wait for one another."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def batch_for(name):
     """Two sequences, the second of them padded where the family takes padding."""
     torch.manual_seed(3)

@@ -30,15 +30,6 @@ FAMILIES = (
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """In models this small, threads only wait for one another."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def batch(name, padded=True):
     given = inputs(name, padded)
     return {"pixel_values": given} if isinstance(given, torch.Tensor) else given

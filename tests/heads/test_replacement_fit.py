@@ -22,15 +22,6 @@ from tiny_models import inputs, make
 P = 12
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """In models this small, threads only wait for one another."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def seen(kind, n=P):
     rows, places = torch.arange(n)[:, None], torch.arange(n)
     ahead = places - rows

@@ -24,15 +24,6 @@ from saved_models import draw_quickly, save, save_text
 MEASURED = "replacement.measured.jsonl"
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """In models this small, threads only wait for one another."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def given(tmp_path_factory):
     """A model, and texts."""

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from hopfield.cli.heads.options import add_model_options, model_options
+
 RESUMES = True
 
 
@@ -15,11 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text", type=Path, required=True, help="file, or folder of .txt files")
     parser.add_argument("--out", type=Path, required=True, help="folder; what was stopped goes on")
     parser.add_argument("--mode", choices=["side", "exact", "sample"], help="(by the texts)")
-    parser.add_argument("--max-length", type=int, help="tokens of a sequence (at most 512)")
-    parser.add_argument("--batch-size", type=int, default=8, help="sequences at once (8)")
-    parser.add_argument("--dtype", default="auto", help="of the weights (as they are kept)")
-    parser.add_argument("--device", default="auto", help="cpu, cuda … (a GPU where there is one)")
-    parser.add_argument("--trust-remote-code", action="store_true", help="run the model's own code")
+    add_model_options(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -36,10 +34,8 @@ def run(options: argparse.Namespace) -> None:
         mode=options.mode,
         max_length=options.max_length,
         batch_size=options.batch_size,
-        dtype=options.dtype,
-        device=options.device,
-        trust_remote_code=options.trust_remote_code,
         progress=True,
+        **model_options(options),
     )
     print(history)
     for picture in draw(options.out):

@@ -11,7 +11,7 @@ from hopfield.heads.report.analysis import KINDS, Analysis
 from hopfield.heads.report.figures import Picture
 from hopfield.plot import heads as plot
 from hopfield.plot.grids import grid
-from hopfield.report import Section, Table
+from hopfield.report import Table
 
 TITLE = "Is one step the retrieval?"
 METHOD = (
@@ -60,11 +60,6 @@ def analysis(found: Convergence) -> Analysis:
         pictures,
         _rows(found),
     )
-
-
-def sections(found: Convergence) -> list[Section]:
-    """The same as sections of a page."""
-    return [analysis(found).section]
 
 
 def _sentences(found: Convergence) -> list[str]:

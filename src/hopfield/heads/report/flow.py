@@ -8,7 +8,7 @@ from hopfield.heads.flow import MEASURES, Flow
 from hopfield.heads.report.analysis import Analysis
 from hopfield.heads.report.figures import Picture
 from hopfield.plot.grids import grid
-from hopfield.report import Section, Table
+from hopfield.report import Table
 
 TITLE = "Who wrote what heads read"
 METHOD = (
@@ -40,19 +40,8 @@ def analysis(found: Flow) -> Analysis:
         pictures[f"flow_{measure}"] = Picture(draw, captions[measure])
     method = METHOD.format(sequences=len(found.values))
     return Analysis(
-        "flow",
-        TITLE,
-        _sentences(found),
-        [method],
-        [_table(found)],
-        pictures,
-        _rows(found),
+        "flow", TITLE, _sentences(found), [method], [_table(found)], pictures, _rows(found)
     )
-
-
-def sections(found: Flow) -> list[Section]:
-    """The same as sections of a page."""
-    return [analysis(found).section]
 
 
 def _sentences(found: Flow) -> list[str]:

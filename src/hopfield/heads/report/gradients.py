@@ -12,7 +12,7 @@ from hopfield.heads.report.analysis import KINDS, Analysis
 from hopfield.heads.report.figures import Picture
 from hopfield.plot import heads as plot
 from hopfield.plot.kinds import by_kind
-from hopfield.report import Section, Table
+from hopfield.report import Table
 
 Array = NDArray[np.float64]
 
@@ -61,19 +61,8 @@ def analysis(found: Gradients) -> Analysis:
     }
     method = METHOD.format(loss=found.loss, value=found.value, sequences=len(found.totals))
     return Analysis(
-        "gradients",
-        TITLE,
-        _sentences(found),
-        [method],
-        [_table(found)],
-        pictures,
-        _rows(found),
+        "gradients", TITLE, _sentences(found), [method], [_table(found)], pictures, _rows(found)
     )
-
-
-def sections(found: Gradients) -> list[Section]:
-    """The same as sections of a page."""
-    return [analysis(found).section]
 
 
 def _sentences(found: Gradients) -> list[str]:

@@ -50,7 +50,7 @@ def page(
         maps: heat maps.
     """
     statistics, sizes = report.statistics, report.sizes
-    tokens = f" of {sizes['tokens']} tokens" if "tokens" in sizes else ""
+    tokens = f", {sizes['tokens']:,} tokens in all" if "tokens" in sizes else ""
     drawn = [[picture.figure for picture in some.values()] for some in (overview, places, maps)]
     sections = [
         Section("What was found", [*report.story(), CLASSES]),

@@ -11,7 +11,7 @@ from hopfield.heads.report.figures import Picture
 from hopfield.heads.space import MEASURES, Space
 from hopfield.plot import heads as plot
 from hopfield.plot.planes import planes
-from hopfield.report import Section, Table
+from hopfield.report import Table
 
 Array = NDArray[np.float64]
 
@@ -64,19 +64,8 @@ def analysis(found: Space) -> Analysis:
     }
     method = METHOD.format(sequences=len(found.values))
     return Analysis(
-        "space",
-        TITLE,
-        _sentences(found),
-        [method],
-        [_table(found)],
-        pictures,
-        _rows(found),
+        "space", TITLE, _sentences(found), [method], [_table(found)], pictures, _rows(found)
     )
-
-
-def sections(found: Space) -> list[Section]:
-    """The same as sections of a page."""
-    return [analysis(found).section]
 
 
 def _sentences(found: Space) -> list[str]:
