@@ -1,5 +1,7 @@
 """The heads of a model over its checkpoints."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,6 @@ from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
 
 from hopfield.cli import main
 from hopfield.errors import ArgumentError, FileError
-from hopfield.heads import watch as module
 from hopfield.heads.corpus import tokenized
 from hopfield.heads.history import History
 from hopfield.heads.probe import probe
@@ -17,6 +18,7 @@ from hopfield.heads.watch import watch
 from hopfield.heads.watcher import Watcher
 from hopfield.heads.weight_change import WeightChanges
 
+module = import_module("hopfield.heads.watch")  # its name is that of the function, too
 WORDS = [f"word{n}" for n in range(40)]
 TEXTS = [" ".join(WORDS[n % 40] for n in range(start, start * 7 + 40)) for start in range(1, 5)]
 STEPS = [0, 500, 1000]
