@@ -25,11 +25,11 @@ from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
 from english import BEGIN, END, LENGTH, MASK, PAD, SPECIAL, prepared
 from hopfield import plot
 from hopfield.files.whole import written_whole
+from hopfield.heads import over_steps
 from hopfield.heads.corpus import Corpus
 from hopfield.heads.growing import GrowingTable, read_rows
 from hopfield.heads.history import History
 from hopfield.heads.learning import HeadClassCallback
-from hopfield.heads.over_steps import figures
 from hopfield.heads.weight_change import WeightChanges
 from training import save
 
@@ -188,9 +188,9 @@ def pictures(folder: Path, out: Path) -> None:
     loss, step = (np.array([float(row[name]) for row in rows]) for name in ("loss", "step"))
     heads = History.read(folder / "heads.csv")
     with plot.theme():
-        drawn = figures(heads, WeightChanges.read(folder / "weights.csv"), (step, loss))
-        for name, figure in drawn.items():
-            save(figure, out, f"heads_learning_{name}.png")
+        drawn = over_steps.pictures(heads, WeightChanges.read(folder / "weights.csv"), (step, loss))
+        for name, picture in drawn.items():
+            save(picture.draw(), out, f"heads_learning_{name}.png")
 
 
 def main() -> None:

@@ -246,10 +246,10 @@ def test_when_heads_switch():
     assert found.switched_at(0.0).tolist() == [-1, 40, 30, 40, 30]
     assert found.settled()[:, 3].tolist() == [HeadClass.I] * 5
     assert str(found).splitlines() == [
-        "5 heads, 5 looks from step 0 to 40",
-        "heads in classes I / II / III / IV: 5 / 0 / 0 / 0 at first, 3 / 0 / 1 / 1 at last",
-        "of those that begin in class I, 40% leave it",
-        "step from which on a head has its last class, with a margin of 10% between classes:",
+        "5 heads, 5 looks from step 0 to 40.",
+        "Heads in classes I / II / III / IV: 5 / 0 / 0 / 0 at first, 3 / 0 / 1 / 1 at last.",
+        "Of those that begin in class I, 40% leave it (with a margin of 10% between classes).",
+        "Step from which on a head has its last class:",
         *("  layer 0: always", "  layer 1: 40", "  layer 2: 30", "  layer 3: always"),
         "  layer 4: 30",
     ]
@@ -267,7 +267,7 @@ def test_a_class_is_left_only_beyond_the_margin():
 def test_no_head_begins_in_class_i():
     found = history([[0.1], [0.9]])
     assert np.isnan(found.share_leaving())
-    assert "no head begins in class I" in str(found)
+    assert "No head begins in class I" in str(found)
 
 
 def test_heads_that_are_missing_at_a_step(held_out, tmp_path):

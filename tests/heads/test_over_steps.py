@@ -8,7 +8,7 @@ import pytest
 from hopfield.errors import FileError
 from hopfield.heads import weight_change
 from hopfield.heads.history import COLUMNS, History
-from hopfield.heads.over_steps import draw, figures
+from hopfield.heads.over_steps import pictures, write
 from hopfield.heads.weight_change import WeightChanges
 from hopfield.phases import HeadClass
 
@@ -46,7 +46,7 @@ def drawn(figure):
 def test_a_ridge_for_each_head_and_step_in_the_colour_of_its_class(history):
     from hopfield.plot.violins import CLASS_COLOURS
 
-    panels = drawn(figures(history, changes([]))["k"])
+    panels = drawn(pictures(history, changes([]))["k"].draw())
     assert len(panels) == len(LAYER)
     last = panels[-1].collections  # row by row: the last is head 2 of layer 0
     wanted = [matplotlib.colors.to_rgba(CLASS_COLOURS[HeadClass(one)]) for one in CLASS[:, 2]]
@@ -58,7 +58,7 @@ def test_a_ridge_for_each_head_and_step_in_the_colour_of_its_class(history):
 
 
 def test_classes_add_up_to_all_heads_with_the_loss_over_them(history):
-    axes, beside = drawn(figures(history, changes([]))["classes"])
+    axes, beside = drawn(pictures(history, changes([]))["classes"].draw())
     tops = [area.get_paths()[0].vertices[:, 1].max() for area in axes.collections]
     assert max(tops) == len(LAYER)
     assert beside.lines[0].get_xdata().tolist() == [100, 500, 1000]
@@ -67,17 +67,17 @@ def test_classes_add_up_to_all_heads_with_the_loss_over_them(history):
 
 def test_a_loss_of_ones_own(history):
     own = np.array([1.0, 2.0]), np.array([9.0, 8.0])
-    _, beside = drawn(figures(history, changes([]), own)["classes"])
+    _, beside = drawn(pictures(history, changes([]), own)["classes"].draw())
     assert beside.lines[0].get_ydata().tolist() == [9, 8]
 
 
 def test_without_a_loss(history):
     history.loss[:] = np.nan
-    assert len(drawn(figures(history, changes([]))["classes"])) == 1
+    assert len(drawn(pictures(history, changes([]))["classes"].draw())) == 1
 
 
 def test_norms_of_layers_lie_between_those_of_their_heads(history):
-    (axes,) = drawn(figures(history, changes([]))["jacobian"])
+    (axes,) = drawn(pictures(history, changes([]))["jacobian"].draw())
     found = {line.get_label(): line.get_ydata() for line in axes.lines}
     norm = history.mean["jacobian"]
     np.testing.assert_allclose(found["layer 0"], norm[:, :3].mean(-1))
@@ -85,20 +85,23 @@ def test_norms_of_layers_lie_between_those_of_their_heads(history):
 
 
 def test_a_panel_for_each_kind_of_matrix(history):
-    assert "weights" not in figures(history, changes([]))
-    query, dense = drawn(figures(history, changes([1000, 2000]))["weights"])
+    assert "weights" not in pictures(history, changes([]))
+    query, dense = drawn(pictures(history, changes([1000, 2000]))["weights"].draw())
     assert (query.get_title(), dense.get_title()) == ("self.query", "output.dense")
     assert [line.get_ydata().tolist() for line in query.lines] == [[0, 4], [2, 6]]
     assert [line.get_ydata().tolist() for line in dense.lines] == [[1, 5], [3, 7]]
 
 
-def test_pictures_lie_beside_the_tables(tmp_path):
+def test_the_page_lies_beside_the_tables(tmp_path):
     with pytest.raises(FileError, match=r"heads\.csv cannot be read"):
-        draw(tmp_path)
+        write(tmp_path)
     row = dict.fromkeys(COLUMNS, "0.5") | {"step": "3", "layer": "0", "head": "0", "class": "1"}
     row["counts"] = " ".join(["2"] * 32)
     (tmp_path / "heads.csv").write_text(",".join(COLUMNS) + "\n" + ",".join(row.values()) + "\n")
     (tmp_path / "weights.csv").write_text(",".join(weight_change.COLUMNS) + "\n")
-    found = draw(tmp_path)  # one look is enough
-    assert [path.name for path in found] == ["k.png", "classes.png", "jacobian.png"]
-    assert all(matplotlib.image.imread(path).std() > 0 for path in found)
+    page = write(tmp_path).read_text("utf-8")  # one look is enough
+    assert "1 head, 1 look from step 3 to 3" in page
+    assert page.count("<figure") == 3
+    for name in ("k", "classes", "jacobian"):
+        assert matplotlib.image.imread(tmp_path / "figures" / f"{name}.png").std() > 0
+        assert (tmp_path / "figures" / f"{name}.svg").exists()

@@ -150,7 +150,8 @@ def test_from_the_shell(folder, tmp_path, capsys):
     assert main([*command, "--revisions", ",".join(REVISIONS), "--max-length", "40"]) == 0
     said = capsys.readouterr().out
     assert "4 heads, 3 looks from step 0 to 1000" in said
-    for name in ("k.png", "classes.png", "jacobian.png", "weights.png"):
-        assert str(tmp_path / "out" / name) in said
+    assert said.endswith(f"\nreport: {tmp_path / 'out' / 'report.html'}\n")
+    for name in ("k", "classes", "jacobian", "weights"):
+        assert (tmp_path / "out" / "figures" / f"{name}.png").exists()
     assert main([*command, "--revisions", "checkpoint-7"]) == 1
     assert "has no folder checkpoint-7" in capsys.readouterr().err

@@ -155,21 +155,30 @@ class History:
         last = len(other) - 1 - other[::-1].argmax(0)  # look that finds another class
         return np.where(other.any(0), self.step[np.minimum(last + 1, len(other) - 1)], -1)
 
-    def __str__(self) -> str:
+    def switches(self) -> dict[int, list[str]]:
+        """For each layer the steps of `switched_at` in order, or "always"."""
+        switched = self.switched_at()
+        return {
+            int(layer): [
+                "always" if one < 0 else str(one) for one in sorted(switched[self.layer == layer])
+            ]
+            for layer in np.unique(self.layer)
+        }
+
+    def said(self) -> list[str]:
+        """What became of the heads, in sentences with numbers."""
         counts = [" / ".join(map(str, own)) for own in self.class_counts()[[0, -1]]]
-        leaving, switched = self.share_leaving(), self.switched_at()
-        lines = [
-            f"{len(self.head)} heads, {len(self.step)} looks from step {self.step[0]} to "
-            f"{self.step[-1]}",
-            f"heads in classes I / II / III / IV: {counts[0]} at first, {counts[1]} at last",
-            f"of those that begin in class I, {leaving:.0%} leave it"
+        leaving = self.share_leaving()
+        return [
+            f"{len(self.head)} head{'s' * (len(self.head) != 1)}, {len(self.step)} "
+            f"look{'s' * (len(self.step) != 1)} from step {self.step[0]} to {self.step[-1]}.",
+            f"Heads in classes I / II / III / IV: {counts[0]} at first, {counts[1]} at last.",
+            f"Of those that begin in class I, {leaving:.0%} leave it (with a margin of "
+            f"{MARGIN:.0%} between classes)."
             if not math.isnan(leaving)
-            else "no head begins in class I",
-            f"step from which on a head has its last class, with a margin of {MARGIN:.0%} between "
-            f"classes:",
+            else "No head begins in class I.",
         ]
-        for layer in np.unique(self.layer):
-            own = sorted(switched[self.layer == layer])
-            steps = ", ".join("always" if one < 0 else str(one) for one in own)
-            lines.append(f"  layer {layer}: {steps}")
-        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        layers = [f"  layer {layer}: {', '.join(own)}" for layer, own in self.switches().items()]
+        return "\n".join([*self.said(), "Step from which on a head has its last class:", *layers])

@@ -52,15 +52,17 @@ def k_ridges(step: Whole, layer: Whole, counts: Whole, head_class: Whole, title:
                 across, ground, ground + ridge, facecolor=colour, edgecolor="white", linewidth=0.5
             )
     first = panels[0, 0]
-    shown = range(0, len(drawn), 3)
+    shown = range(0, len(drawn), 1 + len(drawn) // 6)
     first.set_yticks([len(drawn) - 1 - place for place in shown], [step[drawn[i]] for i in shown])
     first.set(xlim=(0, 1), ylim=(0, len(drawn) - 1 + HEIGHT))
     levels = [level**0.5 for level in LEVELS]
-    first.set_xticks(levels, LEVELS.values(), fontsize=7)
+    first.set_xticks(levels, LEVELS.values())
+    for panel in panels[-1]:
+        panel.tick_params("x", labelsize=7, labelrotation=90)
+        panel.set_xlabel("k")
     for of, panel in enumerate(panels[0]):
         panel.set_title(f"layer {of}", fontsize=9)
     figure.suptitle(title)
-    figure.supxlabel("k", fontsize=10)
     figure.supylabel("step", fontsize=10)
     _name_classes(figure)
     return figure
@@ -110,7 +112,7 @@ def jacobians_over_steps(step: Whole, layer: Whole, norm: Array, title: str) -> 
         drawn.plot(step, own.mean(-1), color=colour, label=f"layer {number}")
     drawn.margins(x=0)
     drawn.set_ylim(0)
-    figure.legend(loc="outside lower center", ncols=min(6, len(numbers)), fontsize=8)
+    figure.legend(loc="outside lower center", ncols=min(4, len(numbers)), fontsize=8)
     return figure
 
 

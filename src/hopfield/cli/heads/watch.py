@@ -21,9 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Run `hopfield.heads.watch`, print what it found and draw it."""
+    """Run `hopfield.heads.watch`, print what it found and write the page."""
     from hopfield.heads.corpus import read_texts
-    from hopfield.heads.over_steps import draw
+    from hopfield.heads.over_steps import write
     from hopfield.heads.watch import watch
 
     history = watch(
@@ -37,6 +37,5 @@ def run(options: argparse.Namespace) -> None:
         progress=True,
         **model_options(options),
     )
-    print(history)
-    for picture in draw(options.out):
-        print(picture)
+    page = write(options.out)
+    print(history, f"report: {page}", sep="\n\n")
