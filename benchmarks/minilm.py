@@ -20,4 +20,4 @@ def model() -> Source:
 def text(source: Source, length: int, sequences: int) -> Corpus:
     """So many sequences of that length, from the documentation of Python."""
     whole = " ".join(topics.topics.values())
-    return tokenized([whole], source.processor, length, most=sequences)
+    return tokenized([whole], source.processor, length, max_sequences=sequences)

@@ -112,8 +112,9 @@ def test_bags_are_judged_one_by_one():
 
 
 @pytest.mark.parametrize("patterns", [10, 30, 70, 110, 1000])
-def test_equal_weights_take_exactly_nine_tenths(patterns):
-    weights = torch.full((1, patterns), 1 / patterns)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+def test_equal_weights_take_exactly_nine_tenths(patterns, dtype):
+    weights = torch.full((1, patterns), 1 / patterns, dtype=dtype)
     assert count_holding(weights, 0.9).item() == -(-9 * patterns // 10)
 
 

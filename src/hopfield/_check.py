@@ -33,6 +33,13 @@ def positive_int(name: str, value: object) -> int:
     return int(value)
 
 
+def seed(name: str, value: object) -> int:
+    """A whole number that all generators of random numbers take."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or not 0 <= int(value) < 2**32:
+        raise ArgumentError(f"{name} is {value!r}; a whole number from 0 to 2**32 - 1 is expected")
+    return int(value)
+
+
 def whole_numbers(name: str, value: object) -> int | Tensor:
     """A whole number of at least 1, or a tensor of them."""
     if not isinstance(value, Tensor):

@@ -160,6 +160,7 @@ def _phase(
 
 def count_holding(weights: Float[Tensor, "*rows N"], share: float) -> Int[Tensor, "*rows"]:
     """The fewest entries of each row that hold a share of its sum; 0 for a row of zeros."""
+    weights = weights.to(torch.promote_types(weights.dtype, torch.float32))
     if weights.device.type == "cpu":  # NumPy sorts several times faster than PyTorch here
         falling = torch.from_numpy(-np.sort(-weights.numpy(), axis=-1))
     else:

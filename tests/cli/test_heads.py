@@ -90,6 +90,8 @@ def test_what_goes_wrong_is_told(given, tmp_path, capsys):
         "reads text, not images": (model, "--images", text),
         "max_length=64 or less": (model, "--text", text, "--max-length", 65),
         "batch_size is 0": (model, "--text", text, "--batch-size", 0),
+        "seed is -1": (model, "--text", text, "--seed", -1),
+        "max_sequences is 0": (model, "--text", text, "--max-sequences", 0),
     }
     for says, (given_model, *options) in wrong.items():
         assert probe(given_model, tmp_path / "out", *options) == 1, says

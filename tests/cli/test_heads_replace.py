@@ -3,6 +3,8 @@
 import pytest
 
 from hopfield.cli import main
+from hopfield.errors import ArgumentError
+from hopfield.heads import Corpus, probe
 from hopfield.heads.replacement import load_replaced, scores
 from saved_models import draw_quickly, save, save_text
 
@@ -31,11 +33,17 @@ def test_a_model_becomes_smaller(given, tmp_path, capsys):
     assert replaced(given, out, "--loss-budget", 0.2, "--kinds", "uniform", "zero") == 0
     said = capsys.readouterr()
     assert "of 4 heads are replaced" in said.out
+    assert "nan" not in said.out
     assert "1 − cosine of the embedding" in said.out
     assert said.out.endswith(f"\n{out}\n")
     for shown in ("statistics of heads", "scoring heads", "choosing heads"):
         assert shown in said.err
-    assert load_replaced(out).config.hopfield_replaced["heads"]
+    smaller = load_replaced(out)
+    assert smaller.config.hopfield_replaced["heads"]
+    with pytest.raises(ArgumentError, match="without replaced heads"):
+        probe(smaller, None, Corpus([[1, 2, 3]], [0]))
+    assert main(["heads", "probe", str(out), "--text", str(given[1]), "--out", "x"]) == 1
+    assert "load_replaced loads it" in capsys.readouterr().err
     assert (out / "report.html").exists()
 
 
@@ -61,6 +69,8 @@ def test_what_was_stopped_goes_on(given, tmp_path, capsys, monkeypatch):
     ("options", "said"),
     [
         (("--loss-budget", -1), "budget is -1"),
+        (("--loss-budget", 0.1, "--seed", -1), "seed is -1"),
+        (("--loss-budget", 0.1, "--epochs", -1), "epochs is -1"),
         (("--loss-budget", 0.1, "--measure", "causal"), "BertModel predicts no tokens"),
         (("--loss-budget", 0.1, "--max-sequences", 3), "give more text"),
         (("--loss-budget", 1e-9), "no head fits the budget"),

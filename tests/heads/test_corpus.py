@@ -35,7 +35,7 @@ def test_texts_are_cut_into_windows():
     assert found.sequences[0][1:-1] + found.sequences[1][1:-1] == [5 + n % 8 for n in range(76)]
     assert sorted(found.special) == [0, 1, 2]  # those for unknown and masked words stand for words
     assert found.longest == 40
-    assert tokenized([text] * 9, tokenizer(), 40, most=3).document == [0, 0, 1]
+    assert tokenized([text] * 9, tokenizer(), 40, max_sequences=3).document == [0, 0, 1]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ REFUSED = {
     "a number": ([3], {}, "text 0 is a int"),
     "length 0": (["a"], {"max_length": 0}, "max_length is 0"),
     "no room": (["a"], {"max_length": 2}, r"max_length is 2; .* adds 2 special tokens"),
-    "most 0": (["a"], {"most": 0}, "most is 0"),
+    "max_sequences 0": (["a"], {"max_sequences": 0}, "max_sequences is 0"),
 }
 
 
@@ -187,7 +187,9 @@ def test_images(tmp_path):
     corpus = read_images(tmp_path, processor)
     (batch,) = corpus.batches(8)
     assert batch.inputs["pixel_values"].shape == (2, 3, 12, 12)
-    assert len(read_images(tmp_path, processor, most=1).sequences) == 1
+    assert len(read_images(tmp_path, processor, max_sequences=1).sequences) == 1
+    with pytest.raises(ArgumentError, match="max_sequences is -1"):
+        read_images(tmp_path, processor, max_sequences=-1)
     (tmp_path / "c.png").write_bytes(b"no image")
     with pytest.raises(FileError, match=r"c\.png cannot be read as an image"):
         read_images(tmp_path, processor)

@@ -153,10 +153,12 @@ def test_a_stopped_run_goes_on(source, text, report, tmp_path, monkeypatch, quic
 
 @pytest.mark.usefixtures("quick")
 def test_short_sequences_cannot_be_in_class_iv(source, text, tmp_path):
-    found = look(source, read(source, text=text, max_length=31, most=5), tmp_path / "short")
+    found = look(
+        source, read(source, text=text, max_length=31, max_sequences=5), tmp_path / "short"
+    )
     assert "Too short for class IV" in pages_text(found.folder)
     assert not found.statistics.counts()[:, 3].any()
-    found = look(source, read(source, text=text, max_length=32, most=4), tmp_path / "long")
+    found = look(source, read(source, text=text, max_length=32, max_sequences=4), tmp_path / "long")
     assert "Too short for class IV" not in str(found)
 
 
@@ -167,7 +169,7 @@ def test_images(tmp_path):
     folder.mkdir()
     for name in "abc":
         Image.effect_noise((20, 20), 90).convert("RGB").save(folder / f"{name}.png")
-    found = look(source, read(source, images=folder, most=2), tmp_path / "report")
+    found = look(source, read(source, images=folder, max_sequences=2), tmp_path / "report")
     assert found.sizes["sequences"] == 2
     assert "tokens" not in found.sizes
     assert "induction" not in figures.maps(found.statistics)  # there are no tokens

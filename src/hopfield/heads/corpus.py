@@ -146,7 +146,10 @@ class Corpus:
 
 
 def tokenized(
-    texts: Iterable[str], tokenizer: Any, max_length: int | None = None, most: int | None = None
+    texts: Iterable[str],
+    tokenizer: Any,
+    max_length: int | None = None,
+    max_sequences: int | None = None,
 ) -> Corpus:
     """Texts as sequences of tokens, each cut into windows with special tokens of their own.
 
@@ -157,7 +160,7 @@ def tokenized(
         tokenizer: of transformers.
         max_length: tokens of a sequence, special ones included; by default what the tokenizer
             says, 512 at most.
-        most: sequences; None for all.
+        max_sequences: how many are made at most; None for all.
 
     Raises:
         ArgumentError: there is no text in the texts, or the length or the number is bad.
@@ -172,7 +175,7 @@ def tokenized(
     if max_length is None:
         max_length = min(LONGEST, tokenizer.model_max_length)
     max_length = _check.positive_int("max_length", max_length)
-    most = None if most is None else _check.positive_int("most", most)
+    max_sequences = _limit(max_sequences)
     before, after = _frame(tokenizer)
     room = max_length - len(before) - len(after)
     if room < 1:
@@ -191,14 +194,20 @@ def tokenized(
             if start == 0 or len(window) >= min(SHORTEST, room):
                 sequences.append([*before, *window, *after])
                 document.append(number)
-        if most is not None and len(sequences) >= most:
+        if max_sequences is not None and len(sequences) >= max_sequences:
             break
     if not sequences:
         raise ArgumentError("the texts are empty; texts with words are expected")
     tells = {tokenizer.unk_token_id, tokenizer.mask_token_id}  # these stand for words
     special = tuple(one for one in tokenizer.all_special_ids if one not in tells)
     padding = 0 if tokenizer.pad_token_id is None else tokenizer.pad_token_id
-    return Corpus(sequences[:most], document[:most], special, padding)
+    return Corpus(sequences[:max_sequences], document[:max_sequences], special, padding)
+
+
+def _limit(max_sequences: int | None) -> int | None:
+    if max_sequences is None:
+        return None
+    return _check.positive_int("max_sequences", max_sequences)
 
 
 def _frame(tokenizer: Any) -> tuple[list[int], list[int]]:
@@ -280,18 +289,18 @@ def read_dataset(name: str) -> Iterator[str]:
         raise FileError(f"dataset {name} ({split}) cannot be loaded: {one_line(error)}") from error
 
 
-def read_images(folder: str | Path, processor: Any, most: int | None = None) -> Corpus:
+def read_images(folder: str | Path, processor: Any, max_sequences: int | None = None) -> Corpus:
     """The images of a folder, by name, as an image processor makes them ready.
 
     Raises:
         FileError: the folder holds no images, or one cannot be read.
     """
     image = _check.extra("PIL.Image", "heads")
-    files = sorted(file for file in Path(folder).glob("*") if file.suffix.lower() in IMAGES)[:most]
+    files = sorted(file for file in Path(folder).glob("*") if file.suffix.lower() in IMAGES)
     if not files:
         raise FileError(f"{folder} holds no images; files like {', '.join(IMAGES)} are expected")
     pixels = []
-    for file in files:
+    for file in files[: _limit(max_sequences)]:
         try:
             opened = image.open(file).convert("RGB")
         except OSError as error:

@@ -14,7 +14,7 @@ def sequences_for(
     processor: Any,
     texts: Iterable[str] | Corpus,
     max_length: int | None,
-    most: int | None = None,
+    max_sequences: int | None = None,
 ) -> Corpus:
     """Texts as sequences that the model can take.
 
@@ -23,7 +23,7 @@ def sequences_for(
         processor: its tokenizer; not looked at for a `Corpus`.
         texts: documents, or sequences that are ready.
         max_length: see `tokenized`; by default no more than the model has places for, too.
-        most: sequences of texts; None for all.
+        max_sequences: of texts; None for all.
 
     Raises:
         ArgumentError: the texts are empty, or the model cannot take them.
@@ -34,7 +34,7 @@ def sequences_for(
     if max_length is None:
         limits = (LONGEST, getattr(processor, "model_max_length", None), places(model))
         max_length = min(limit for limit in limits if limit is not None)
-    corpus = tokenized(texts, processor, max_length, most)
+    corpus = tokenized(texts, processor, max_length, max_sequences)
     check_fits(model, corpus)
     return corpus
 

@@ -93,6 +93,7 @@ def flow(
         ArgumentError: texts are empty, a number is bad, the layout of the model is not known, or
             the parts do not sum up to what its heads read, so that it is another one.
     """
+    seed = _check.seed("seed", seed)
     corpus = few(model, processor, texts, sequences, max_length)
     tracer = _Tracer(model)
     with torch.no_grad():

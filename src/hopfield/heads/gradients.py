@@ -122,7 +122,7 @@ def gradients(
         ArgumentError: texts are empty, a number is bad, the model cannot be looked at or returns
             nothing that there is a loss for, or the loss does not depend on it.
     """
-    batch_size = _check.positive_int("batch_size", batch_size)
+    batch_size, seed = _check.positive_int("batch_size", batch_size), _check.seed("seed", seed)
     corpus = few(model, processor, texts, sequences, max_length)
     observer = Differentiator(model)
     task = losses.given(loss) if loss is not None else None

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hopfield import _check
 from hopfield._text import one_line
 from hopfield.errors import ArgumentError, HopfieldError
 from hopfield.heads import modules
@@ -67,7 +68,7 @@ class HeadsObserver(ABC):
     """
 
     def __init__(self, model: nn.Module, *, sample: int | None = None, seed: int = 0) -> None:
-        self.model, self.sample, self.seed = model, sample, seed
+        self.model, self.sample, self.seed = model, sample, _check.seed("seed", seed)
         self._names = {module: name for name, module in model.named_modules()}
         config = getattr(model, "config", None)
         self._decodes = bool(getattr(config, "is_encoder_decoder", False))

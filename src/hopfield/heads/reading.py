@@ -20,7 +20,7 @@ def read(
     dataset: str | None = None,
     images: str | Path | None = None,
     max_length: int | None = None,
-    most: int | None = None,
+    max_sequences: int | None = None,
     progress: bool = False,
 ) -> Corpus:
     """The sequences that a model is looked at with, from one of text, dataset and images.
@@ -31,7 +31,7 @@ def read(
         dataset: `NAME[:SPLIT[:COLUMN]]` of the `datasets` library; each row is a document.
         images: a folder of images.
         max_length: tokens of a sequence; see `tokenized`.
-        most: sequences; None for all.
+        max_sequences: how many are taken at most; None for all.
         progress: whether to show it.
 
     Raises:
@@ -48,7 +48,7 @@ def read(
             f"{source.name} reads {READS.get(wanted, wanted)}, not {kind}; give what it reads"
         )
     if images is not None:
-        return read_images(images, source.processor, most)
+        return read_images(images, source.processor, max_sequences)
     texts: Iterable[str] = read_dataset(dataset) if dataset is not None else read_texts(given[0])
-    shown = tqdm(texts, "reading", unit=" documents", disable=not progress)
-    return sequences_for(source.model, source.processor, shown, max_length, most)
+    with tqdm(texts, "reading", unit=" documents", disable=not progress) as shown:
+        return sequences_for(source.model, source.processor, shown, max_length, max_sequences)

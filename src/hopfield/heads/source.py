@@ -83,9 +83,16 @@ def load(
     given: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
     try:
         config = transformers.AutoConfig.from_pretrained(name, **given)
+        if hasattr(config, "hopfield_replaced"):
+            raise FileError(
+                f"{name} holds a model with replaced heads, which are none to look at; "
+                f"hopfield.heads.load_replaced loads it, to be used"
+            )
         model, found = _kind(config).from_pretrained(
             name, dtype=dtype, output_loading_info=True, **given
         )
+    except FileError:
+        raise
     except Exception as error:  # whatever libraries below raise for what they cannot read
         raise FileError(
             f"{name} cannot be loaded as a model: {one_line(error)}; a folder with config.json and "

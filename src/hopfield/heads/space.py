@@ -115,7 +115,7 @@ def space(
     Raises:
         ArgumentError: texts are empty, a number is bad, or the model cannot be looked at.
     """
-    batch_size = _check.positive_int("batch_size", batch_size)
+    batch_size, seed = _check.positive_int("batch_size", batch_size), _check.seed("seed", seed)
     corpus = few(model, processor, texts, sequences, max_length)
     surveyor = _Surveyor(model)
     with torch.no_grad(), surveyor.noting_inputs(corpus.batch([0])):

@@ -7,8 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hopfield.errors import ArgumentError
 from hopfield.huggingface.attention import BESIDE, NAME, OBSERVER, Heads, Observer
 from hopfield.huggingface.options import layer_configs
+
+# What models may have: theirs, ours, and those that compute what PyTorch's attention does.
+LOOKED_AT = {None, NAME, *BESIDE, "flash_attention_2", "flash_attention_3", "flex_attention"}
 
 
 @torch.no_grad()
@@ -48,8 +52,17 @@ def watched(model: nn.Module, observer: Observer) -> Iterator[None]:
 
     Layers that associate by this library do so with their options; others by transformers' own
     function, eager attention where they have it, PyTorch's otherwise.
+
+    Raises:
+        ArgumentError: the model has attention of another kind.
     """
     before = [(config, config._attn_implementation) for config in layer_configs(model)]
+    for _, stock in before:
+        if stock not in LOOKED_AT:
+            raise ArgumentError(
+                f"the model's attn_implementation is {stock!r}, whose heads cannot be looked at; "
+                f"a model with 'sdpa' or 'eager', and without replaced heads, is expected"
+            )
     token = OBSERVER.set(observer)
     try:
         for config, stock in before:  # the public setter changes configs inside, too

@@ -142,10 +142,7 @@ def _check_numbers(seed: int, folds: int, shuffle: int | None) -> None:
     if _check.positive_int("folds", folds) < 2:
         raise ArgumentError(f"folds is {folds}; at least 2 are expected")
     for name, value in (("seed", seed), ("shuffle_labels", 0 if shuffle is None else shuffle)):
-        if not isinstance(value, int) or not 0 <= value < 2**32:
-            raise ArgumentError(
-                f"{name} is {value!r}; a whole number from 0 to 2**32 - 1 is expected"
-            )
+        _check.seed(name, value)
 
 
 def _with_labels(

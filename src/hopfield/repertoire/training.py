@@ -63,8 +63,7 @@ class Training:
             _check.positive_int(name, getattr(self, name))
         if self.epochs != 0:
             _check.positive_int("epochs", self.epochs)
-        if self.seed != 0:
-            _check.positive_int("seed", self.seed)
+        _check.seed("seed", self.seed)
         _check.positive("learning_rate", self.learning_rate)
         if self.approximate is not None:
             _check.share("approximate", self.approximate)

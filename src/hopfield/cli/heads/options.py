@@ -48,7 +48,7 @@ def read_source(options: argparse.Namespace) -> "tuple[Source, Corpus]":
         dataset=options.dataset,
         images=options.images,
         max_length=options.max_length,
-        most=options.max_sequences,
+        max_sequences=options.max_sequences,
         progress=True,
     )
     return source, sequences

@@ -86,7 +86,9 @@ def replace(
     """
     for library in ("matplotlib", "safetensors"):
         _check.extra(library, "heads")  # before the work, not after it
-    budget = _check.positive("budget", budget)
+    budget, seed = _check.positive("budget", budget), _check.seed("seed", seed)
+    if epochs != 0:
+        epochs = _check.positive_int("epochs", epochs)
     for kind in kinds:
         _check.choice("a kind", kind, KINDS)
     model, folder = source.model, Path(folder)

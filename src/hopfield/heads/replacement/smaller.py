@@ -1,5 +1,6 @@
 """`Smaller`: what became of a model whose heads were replaced."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -68,8 +69,9 @@ class Smaller:
             f"budget of {self.choice.budget:g}.",
             f"The model has {after:,} parameters instead of {before:,}: {fewer:.1%} fewer. Its "
             f"forward takes {self.speed.ratio:.2f} times as long ({self.speed.low:.2f} to "
-            f"{self.speed.high:.2f}) on {self.speed.device} with {self.speed.threads} threads, for "
-            f"inputs of {' × '.join(map(str, self.speed.shape))}.",
+            f"{self.speed.high:.2f}) on {self.speed.device} with "
+            f"{self.speed.threads} thread{'s' * (self.speed.threads != 1)}, for inputs of "
+            f"{' × '.join(map(str, self.speed.shape))}.",
         ]
         if self.left:
             said.append(
@@ -78,11 +80,13 @@ class Smaller:
                 + "."
             )
         for one in self.correlations:
-            said.append(
-                f"By {one.kind!r}, the rank correlation of the share of keys that a head rests on "
-                f"with the damage is {one.rho:+.2f} (p = {one.p:.2g}, {one.heads} heads), within "
-                f"layers {one.within:+.2f}."
-            )
+            within = "" if math.isnan(one.within) else f", within layers {one.within:+.2f}"
+            if not math.isnan(one.rho):
+                said.append(
+                    f"By {one.kind!r}, the rank correlation of the share of keys that a head rests "
+                    f"on with the damage is {one.rho:+.2f} (p = {one.p:.2g}, {one.heads} heads)"
+                    f"{within}."
+                )
         return said
 
     def __str__(self) -> str:
