@@ -43,7 +43,7 @@ def fewest(p, share=0.9):
 def way(request, monkeypatch):
     if request.param is module._compiled:
         pytest.importorskip("numba")
-    monkeypatch.setattr(module, "_compiles", lambda scores: request.param is module._compiled)
+    monkeypatch.setattr(module, "_compiles", lambda heads: request.param is module._compiled)
 
 
 def around(size, places=True):
@@ -158,10 +158,12 @@ def test_both_ways_agree_and_chunks_do_not_matter(monkeypatch, threads):
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     for way, size in ((True, 2**18), (True, 1), (False, 2**18)):
-        monkeypatch.setattr(module, "_compiles", lambda scores, way=way: way)
+        monkeypatch.setattr(module, "_compiles", lambda heads, way=way: way)
         monkeypatch.setattr(module, "AT_ONCE", size)
-        results.append(rows(given, asked))
+        results.append(rows(given, asked, readout=True))
+    assert torch.get_num_threads() == threads
     torch.set_num_threads(before)
     for other in results[1:]:
+        torch.testing.assert_close(results[0].readout, other.readout)
         assert np.allclose(results[0].values, other.values, rtol=1e-5, atol=1e-6)
         assert np.allclose(results[0].profile, other.profile, rtol=1e-5)

@@ -4,20 +4,22 @@ A row is what one state of one head associates with. Rows are made chunk by chun
 matrix of weights is kept.
 """
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hopfield._threads import pool
 from hopfield.huggingface.attention import Heads
 from hopfield.phases import count_holding
 
 SHARE = 0.9  # of the weight, that k patterns hold: Ramsauer et al. 2020, section 3
+INSTALLED = find_spec("numba") is not None
 AT_ONCE = 2**18  # scores of a chunk: few enough for the second-level cache
 FIELDS = (
     *("log_partition", "entropy", "jacobian", "heaviest", "at", "special", "k", "k_content"),
@@ -87,15 +89,43 @@ def rows(heads: Heads, near: Sequence[Near], *, readout: bool = False) -> Rows:
     batch, count, states, _ = heads.state.shape
     patterns = heads.stored.shape[-2]
     values = np.zeros((batch, count, states, len(FIELDS)))
-    profile = np.zeros((count, 2 * patterns - 1))
     read = heads.projection.new_empty(*heads.state.shape[:3], heads.projection.shape[-1])
-    for b, some in _chunks(batch, count, max(1, AT_ONCE // (states * patterns or 1))):
-        scores = scores_of(heads, b, some)
-        weigh = _compiled if _compiles(scores) else _plain
-        weights = weigh(scores, near[b], values[b, some], profile[some])
-        if readout:
-            read[b, some] = weights @ heads.projection[b, some].to(weights.dtype)
+    chunks = list(_chunks(batch, count, max(1, AT_ONCE // (states * patterns or 1))))
+    compiles = _compiles(heads)
+    weigh = _compiled if compiles else _plain
+
+    def work(own: list[tuple[int, slice]]) -> NDArray[np.float64]:
+        profile = np.zeros((count, 2 * patterns - 1))
+        for b, some in own:
+            weights = weigh(scores_of(heads, b, some), near[b], values[b, some], profile[some])
+            if readout:
+                read[b, some] = weights @ heads.projection[b, some].to(weights.dtype)
+        return profile
+
+    profile = np.add.reduce(_shared_out(work, chunks) if compiles else [work(chunks)])
     return Rows(values, profile, read if readout else None)
+
+
+def _shared_out(work: Callable[[list[Any]], Any], chunks: list[Any]) -> list[Any]:
+    """What `work` makes of a share of the chunks for each of PyTorch's threads.
+
+    Each share is worked through on one thread, products of matrices included: threads that wait for
+    one another at every chunk take twice as long as one.
+    """
+    threads = min(torch.get_num_threads(), len(chunks))
+    if threads <= 1:
+        return [work(chunks)]
+    before = torch.get_num_threads()
+
+    def alone(own: list[Any]) -> Any:
+        torch.set_num_threads(1)  # of this thread, and of those that begin after it
+        with torch.no_grad():
+            return work(own)
+
+    try:
+        return list(pool(threads).map(alone, (chunks[t::threads] for t in range(threads))))
+    finally:
+        torch.set_num_threads(before)
 
 
 def _chunks(batch: int, heads: int, size: int) -> Iterator[tuple[int, slice]]:
@@ -126,32 +156,23 @@ def scores_of(heads: Heads, b: int, some: slice) -> Tensor:
     return scores
 
 
-def _compiles(scores: Tensor) -> bool:
-    """Whether the compiled kernel is there and takes these."""
-    fits = scores.device.type == "cpu" and scores.dtype == torch.float32
-    return fits and scores.numel() > 0 and find_spec("numba") is not None
+def _compiles(heads: Heads) -> bool:
+    """Whether the compiled kernel is there and takes the scores of these."""
+    tensor = heads.state
+    fits = tensor.device.type == "cpu" and tensor.dtype != torch.float64
+    return fits and heads.state.numel() * heads.stored.numel() > 0 and INSTALLED
 
 
 def _compiled(
     scores: Tensor, near: Near, out: NDArray[np.float64], profile: NDArray[np.float64]
 ) -> Tensor:
-    """By the compiled kernel, some heads on each thread; the scores become the weights."""
+    """By the compiled kernel; the scores become the weights."""
     from hopfield.heads._rows_kernel import fill
 
-    width = scores.shape[-1]
+    lines = np.empty_like(profile, "f4")
     given = (near.places, near.special, near.starts, near.follows)
-
-    def part(some: slice) -> None:
-        own, filled, line = scores[some].reshape(-1, width).numpy(), out[some], profile[some]
-        fill(own, *given, SHARE, filled.reshape(-1, len(FIELDS)), line, np.empty_like(line, "f4"))
-
-    threads = min(torch.get_num_threads(), len(scores))
-    if threads == 1:
-        part(slice(None))
-        return scores
-    bounds = [len(scores) * t // threads for t in range(threads + 1)]
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(part, map(slice, bounds, bounds[1:])))
+    rows = scores.reshape(-1, scores.shape[-1]).numpy()
+    fill(rows, *given, SHARE, out.reshape(-1, len(FIELDS)), profile, lines)
     return scores
 
 

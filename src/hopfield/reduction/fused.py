@@ -5,8 +5,6 @@ pattern once, from memory into cache, and uses it twice there: for its score, th
 """
 
 import math
-import os
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
@@ -15,6 +13,7 @@ import torch
 from torch import Tensor
 
 from hopfield import _check
+from hopfield._threads import pool
 from hopfield.reduction.inputs import Inputs
 from hopfield.reduction.partial import combine
 from hopfield.separation import Separation, Softmax, Softmax1
@@ -58,20 +57,11 @@ def kernel(inputs: Inputs) -> tuple[Tensor, Tensor]:
     def work(i: int) -> None:
         _compiled()(arrays[0], arrays[1], bounds[i], bounds[i + 1], arrays[2][i], arrays[3][i])
 
-    list(_pool(threads).map(work, range(threads))) if threads > 1 else work(0)
+    list(pool(threads).map(work, range(threads))) if threads > 1 else work(0)
     readout, log_partition = combine(readouts, log_partitions)
     shape = (*inputs.lead, inputs.states)
     readout = readout[..., :0] if inputs.reads_nothing else readout
     return readout.reshape(*shape, readout.shape[-1]), log_partition.reshape(shape)
-
-
-@cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="hopfield-fused")
-
-
-if hasattr(os, "register_at_fork"):  # a forked process inherits the pool, but not its threads
-    os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 @cache

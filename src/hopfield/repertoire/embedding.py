@@ -7,7 +7,6 @@ and no one-hot tensor is made. The gradient flows to the best position of each k
 
 import math
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib.util import find_spec
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import conv1d, embedding_bag, pad
 
 from hopfield import _check
+from hopfield._threads import pool
 from hopfield.errors import ArgumentError
 from hopfield.repertoire.repertoire import ALPHABET, SYMBOLS
 
@@ -205,8 +205,7 @@ def _in_threads(work: Any, jobs: list[Any]) -> list[Any]:
     shares = [jobs[i::threads] for i in range(threads)]
     if threads == 1:
         return [work(shares[0])]
-    with ThreadPoolExecutor(threads) as pool:
-        return [*pool.map(work, shares)]
+    return [*pool(threads).map(work, shares)]
 
 
 @cache
