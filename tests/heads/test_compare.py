@@ -129,7 +129,7 @@ def test_pictures_can_be_drawn(folder):
 def test_what_cannot_be_compared(folder, tmp_path):
     with pytest.raises(FileError, match="holds no probe"):
         compare(folder / "a", folder / "none", tmp_path / "out")
-    with pytest.raises(ArgumentError, match="holds a probe, whose files would be lost"):
+    with pytest.raises(ArgumentError, match="is not empty and holds no comparison"):
         compare(folder / "a", folder / "b", folder / "b")
     (tmp_path / "file").write_text("")
     with pytest.raises(ArgumentError, match="is a file"):

@@ -244,3 +244,31 @@ def test_a_dataset_of_a_folder(folder):
 def test_datasets_that_are_refused(folder, what, message):
     with pytest.raises(ArgumentError, match=message):
         list(read_dataset(f"{folder}{what}"))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"sequences": "hello"}, "sequences are a str"),
+        ({"sequences": iter([[1]])}, "sequences are a list_iterator"),
+        ({"sequences": [1, 2]}, "no sequences, or an empty one"),
+        ({"sequences": [[1.5, 2.0], [3]]}, "than whole numbers from 0"),
+        ({"sequences": [["a"], ["b"]]}, "than whole numbers from 0"),
+        ({"sequences": [[1, -1], [2]]}, "than whole numbers from 0"),
+        ({"sequences": [[1], torch.ones(2)]}, "or tensors alone"),
+        ({"special": ("a",)}, "than whole numbers from 0"),
+        ({"padding": None}, "than whole numbers from 0"),
+        ({"document": [0]}, "document has 1 numbers for 2 sequences"),
+    ],
+)
+def test_what_is_no_corpus(given, message):
+    with pytest.raises(ArgumentError, match=message):
+        Corpus(**{"sequences": [[1, 2], [3]], "document": [0, 1], **given})
+
+
+def test_a_mark_of_the_order_of_bytes_is_no_text(tmp_path):
+    (tmp_path / "marked.txt").write_text("\ufeffwords")
+    assert read_texts(tmp_path / "marked.txt") == ["words"]
+    (tmp_path / "empty.txt").write_text("\ufeff")
+    with pytest.raises(FileError, match="is empty"):
+        read_texts(tmp_path / "empty.txt")

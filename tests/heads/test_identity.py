@@ -1,7 +1,10 @@
 """What tells models and corpora apart."""
 
+from dataclasses import replace
+
 import torch
 from torch import nn
+from transformers import BertConfig, BertModel
 
 from hopfield.heads.corpus import Corpus
 from hopfield.heads.identity import identity
@@ -24,6 +27,29 @@ def test_what_differs():
     with torch.no_grad():
         model.bias[3] += 1e-6
     assert identity(model, CORPUS)["model"] != first["model"]
-    other = [Corpus([[1, 2, 3], [4, 6]], range(2)), Corpus([[1, 2, 3, 4], [5]], range(2))]
-    waves = [Corpus.of_tensors([torch.ones(9, dtype=dtype)], "x") for dtype in (torch.bfloat16,)]
-    assert len({identity(model, one)["sequences"] for one in (CORPUS, *other, *waves)}) == 4
+
+
+def test_a_config_tells_models_apart():
+    sizes = {"hidden_size": 8, "num_attention_heads": 2, "intermediate_size": 8, "vocab_size": 9}
+    model = BertModel(BertConfig(num_hidden_layers=1, **sizes))
+    before = identity(model, CORPUS)["model"]
+    model.config._name_or_path = "elsewhere"
+    assert identity(model, CORPUS)["model"] == before
+    model.config.num_attention_heads = 4
+    assert identity(model, CORPUS)["model"] != before
+
+
+def test_all_of_a_corpus_counts():
+    corpora = [
+        CORPUS,
+        Corpus([[1, 2, 3], [4, 6]], range(2)),
+        Corpus([[1, 2, 3, 4], [5]], range(2)),
+        replace(CORPUS, special=(1,)),
+        replace(CORPUS, padding=1),
+        replace(CORPUS, document=[0, 0]),
+        Corpus.of_tensors([torch.ones(6, dtype=torch.bfloat16)] * 2, "x"),
+        Corpus.of_tensors([torch.ones(2, 3)] * 2, "x"),
+        Corpus.of_tensors([torch.ones(3, 2)] * 2, "x"),
+        Corpus.of_tensors([torch.ones(3, 2)] * 2, "y"),
+    ]
+    assert len({identity(nn.Identity(), one)["sequences"] for one in corpora}) == len(corpora)

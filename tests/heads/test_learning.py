@@ -82,9 +82,21 @@ def test_a_run_that_was_stopped_goes_on(held_out, tmp_path):
     assert {file.name for file in whole.iterdir()} == {file.name for file in parts.iterdir()}
 
 
-def test_a_run_that_begins_again_forgets_the_one_before(held_out, tmp_path):
+def test_a_run_that_begins_again_keeps_the_one_before(held_out, tmp_path):
     watched(held_out, tmp_path, range(3))
-    assert History.read(watched(held_out, tmp_path, [0]) / "heads.csv").step.tolist() == [0]
+    with pytest.warns(DataWarning, match="held a run already; its tables are heads.old.csv"):
+        watched(held_out, tmp_path, [0])
+    assert History.read(tmp_path / "heads.csv").step.tolist() == [0]
+    assert History.read(tmp_path / "heads.old.csv").step.tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("step", [2, 1, -1, 2.5, None, True])
+def test_steps_rise(held_out, tmp_path, step):
+    callback = HeadClassCallback(model_at(0), held_out, tmp_path, early=())
+    callback.step(0)
+    callback.step(2)
+    with pytest.raises(ArgumentError, match=r"step is .*; a whole number from 0 .*before \(2\)"):
+        callback.step(step)
 
 
 def test_the_model_stays_as_it_is(held_out, tmp_path):

@@ -82,7 +82,7 @@ def test_arguments_that_change_the_weights_are_named(name):
             own = attend[self.config._attn_implementation]
             return own(self, x, x, x, None, **{name: torch.ones(1)})
 
-    with pytest.raises(ArgumentError, match=rf"^{name} was passed to attention, but it .* 'eager'"):
+    with pytest.raises(ArgumentError, match=rf"^{name} was passed .* cannot be looked at"):
         probe(Model(), None, corpus(9))
 
 
@@ -305,3 +305,16 @@ def test_damaged_settings(done):
     (folder / "probe.json").write_text(json.dumps({"seed": 3}))
     with pytest.raises(ArgumentError, match="other settings"):
         probe(model, None, given, out=folder)
+
+
+def test_a_probe_that_came_to_nothing_claims_no_folder(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "probe.json").write_text(json.dumps({"seed": 3}))
+    assert probe(make("bert", "sdpa"), None, corpus(9, 8), out=tmp_path / "out").heads
+
+
+def test_autocast_changes_nothing():
+    model, given = make("bert", "sdpa"), corpus(9, 8)
+    wanted = probe(model, None, given).heads
+    with torch.autocast("cpu", torch.bfloat16):
+        assert probe(model, None, given).heads == wanted

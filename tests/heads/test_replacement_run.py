@@ -118,7 +118,7 @@ def test_what_is_refused(given, smaller, tmp_path):
         replace(source, texts, tmp_path / "out", budget=-1)
     with pytest.raises(ArgumentError, match="a kind is 'flat'"):
         replace(source, texts, tmp_path / "out", budget=1.0, kinds=["flat"])
-    with pytest.raises(ArgumentError, match=r"4 sequences, .* give more text"):
+    with pytest.raises(ArgumentError, match=r"4 sequences, .* give more texts"):
         replace(source, texts[:4], tmp_path / "out", budget=1.0)
     with pytest.raises(ArgumentError, match="with other settings"):
         replace(source, texts, smaller.folder, budget=1.0, kinds=["zero"])

@@ -1,5 +1,7 @@
 """The heads of a model over its checkpoints."""
 
+import json
+import shutil
 from importlib import import_module
 
 import numpy as np
@@ -121,7 +123,8 @@ def test_revisions_of_the_hub(folder, tmp_path, monkeypatch):
     ("revisions", "says"),
     [
         ([], "revisions are none"),
-        (["a", "b", "a"], "revisions are a, b, a; one or more, each once"),
+        (["a", "b", "a"], "revisions are 'a', 'b', 'a'; one or more names, each once"),
+        (["a", ""], "revisions are 'a', ''; one or more names"),
     ],
 )
 def test_bad_revisions(folder, tmp_path, revisions, says):
@@ -155,3 +158,23 @@ def test_from_the_shell(folder, tmp_path, capsys):
         assert (tmp_path / "out" / "figures" / f"{name}.png").exists()
     assert main([*command, "--revisions", "checkpoint-7"]) == 1
     assert "has no folder checkpoint-7" in capsys.readouterr().err
+
+
+def test_a_watch_that_is_refused_loses_nothing(folder, tmp_path):
+    watch(folder, REVISIONS, TEXTS, tmp_path / "out", max_length=40)
+    tables = {name: (tmp_path / "out" / name).read_text() for name in ("heads.csv", "weights.csv")}
+    with pytest.raises(ArgumentError, match="holds a probe with other settings"):
+        watch(folder, REVISIONS, TEXTS[:2], tmp_path / "out", max_length=40)
+    for name, text in tables.items():
+        assert (tmp_path / "out" / name).read_text() == text
+
+
+def test_checkpoints_of_different_models(folder, tmp_path):
+    both = tmp_path / "both"
+    shutil.copytree(folder / REVISIONS[0], both / "step-1")
+    shutil.copytree(folder / REVISIONS[0], both / "step-2")
+    config = json.loads((both / "step-2" / "config.json").read_text())
+    other = BertForMaskedLM(BertConfig(**{**config, "num_hidden_layers": 1}))
+    other.save_pretrained(both / "step-2")
+    with pytest.raises(ArgumentError, match="step 1 and step 2 have other matrices"):
+        watch(both, ["step-1", "step-2"], TEXTS, tmp_path / "out", max_length=40)

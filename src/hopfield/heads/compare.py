@@ -4,14 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hopfield import _check
-from hopfield.errors import ArgumentError
-from hopfield.files.whole import make_folder
+from hopfield.files.claim import claim
 from hopfield.heads.differences import Differences
-from hopfield.heads.probe import SETTINGS
 from hopfield.heads.report.comparison import write_comparison
 from hopfield.heads.report.files import load_report
 from hopfield.heads.report.report import PAGE
 
+RECORD = "comparison.json"  # tells a folder of a comparison
 SAME = ("sequences", "mode", "sample", "seed")  # settings of probes that saw the same states
 
 
@@ -46,15 +45,13 @@ def compare(first: str | Path, second: str | Path, out: str | Path) -> Compariso
 
     Raises:
         FileError: a folder holds no finished probe.
-        ArgumentError: `out` holds a probe, or is a file.
+        ArgumentError: `out` holds something else than a comparison, or is a file.
         MissingExtraError: polars or matplotlib is not installed.
     """
     for library in ("polars", "matplotlib"):
         _check.extra(library, "heads")
     reports, out = (load_report(first), load_report(second)), Path(out)
-    if (out / SETTINGS).exists():
-        raise ArgumentError(f"{out} holds a probe, whose files would be lost; choose a new folder")
-    make_folder(out)
+    claim(out, RECORD, {}, "comparison")
     one, other = reports
     paired = all(one.settings[name] == other.settings[name] for name in SAME)
     found = Differences.of(one.statistics, other.statistics, paired=paired)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +57,26 @@ class Corpus:
     batch_dim: int | None = 0
 
     def __post_init__(self) -> None:
-        if not self.sequences or not all(map(len, self.sequences)):
+        if not isinstance(self.sequences, Sequence) or isinstance(self.sequences, str):
+            raise ArgumentError(
+                f"sequences are a {type(self.sequences).__name__}; a list is expected, with a "
+                f"sequence of token numbers, or a tensor, in each place"
+            )
+        if not self.sequences or not all(_has_tokens(one) for one in self.sequences):
             raise ArgumentError(
                 "the corpus has no sequences, or an empty one; sequences with tokens are expected"
+            )
+        tensors = [isinstance(one, Tensor) for one in self.sequences]
+        numbers = () if any(tensors) else (*self.sequences, self.special, (self.padding,))
+        if any(tensors) != all(tensors) or not all(map(_whole, numbers)):
+            raise ArgumentError(
+                "a sequence of the corpus, or its special tokens or padding, is something else "
+                "than whole numbers from 0; token numbers, or tensors alone, are expected"
+            )
+        if len(self.document) != len(self.sequences):
+            raise ArgumentError(
+                f"document has {len(self.document)} numbers for {len(self.sequences)} sequences; "
+                f"one for each is expected"
             )
 
     @classmethod
@@ -143,6 +161,15 @@ class Corpus:
         """Rises from the longest sequence to the shortest."""
         one = self.sequences[number]
         return (-(one.numel() if self._of_tensors else len(one)), *self._shape(number))
+
+
+def _has_tokens(sequence: Any) -> bool:
+    return isinstance(sequence, (Sequence, Tensor)) and len(sequence) > 0
+
+
+def _whole(tokens: Sequence[Any]) -> bool:
+    """Whether all are whole numbers from 0."""
+    return all(isinstance(token, Integral) and int(token) >= 0 for token in tokens)
 
 
 def tokenized(
@@ -240,7 +267,7 @@ def read_texts(path: str | Path) -> list[str]:
 
 def _read(file: Path) -> str:
     try:
-        text = file.read_text("utf-8")
+        text = file.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
         raise FileError(f"{file} is no text in UTF-8 ({error.reason}); convert it first") from error
     except OSError as error:
@@ -303,7 +330,7 @@ def read_images(folder: str | Path, processor: Any, max_sequences: int | None = 
     for file in files[: _limit(max_sequences)]:
         try:
             opened = image.open(file).convert("RGB")
-        except OSError as error:
+        except (OSError, ValueError, SyntaxError, image.DecompressionBombError) as error:
             raise FileError(f"{file} cannot be read as an image: {one_line(error)}") from error
         pixels.append(processor(opened, return_tensors="pt")["pixel_values"][0])
     return Corpus.of_tensors(pixels, "pixel_values")

@@ -14,7 +14,7 @@ from hopfield.errors import ArgumentError, DataWarning
 from hopfield.files.whole import make_folder
 from hopfield.heads import history, weight_change
 from hopfield.heads.corpus import Corpus
-from hopfield.heads.growing import GrowingTable
+from hopfield.heads.growing import GrowingTable, read_rows
 from hopfield.heads.probe import probe
 
 EARLY = (0, 50, 100, 200, 300, 400)
@@ -79,7 +79,7 @@ class HeadClassCallback(TrainerCallback):  # type: ignore[misc] # transformers i
         self._snapshots = weight_change.Snapshots(self.folder)
         self._modules: list[str] = []
         self._before: weight_change.Weights | None = None
-        self._since = 0
+        self._since, self._last = 0, -1
         self._begun: float | None = None
         self._took = self._spent = 0.0  # seconds: for one look, for all
 
@@ -95,10 +95,17 @@ class HeadClassCallback(TrainerCallback):  # type: ignore[misc] # transformers i
             ArgumentError: the heads of the model cannot be looked at.
 
         Warns:
-            DataWarning: a look was left out, or an earlier state of the matrices is not known.
+            DataWarning: a look was left out, an earlier state of the matrices is not known, or the
+            folder held a run already.
         """
+        if isinstance(number, bool) or not isinstance(number, int) or number <= self._last:
+            raise ArgumentError(
+                f"step is {number!r}; a whole number from 0 is expected, above the one before "
+                f"({self._last if self._last >= 0 else 'none so far'})"
+            )
         if self._begun is None:
             self._begin(number)
+        self._last = number
         if number % self.every == 0 or number in self.early:
             self._look(number, loss)
         if number % self.weights_every == 0:
@@ -118,9 +125,12 @@ class HeadClassCallback(TrainerCallback):  # type: ignore[misc] # transformers i
             self.step(state.global_step, loss=next(logged, None))
 
     def _begin(self, number: int) -> None:
-        one = replace(self.held_out, sequences=self.held_out.sequences[:1])
+        first = self.held_out.sequences[:1], self.held_out.document[:1]
+        one = replace(self.held_out, sequences=first[0], document=first[1])
         self._modules = [tally.module for tally in probe(self.model, None, one).tallies]
         self._begun = time.perf_counter()
+        if number == 0:
+            self._set_aside()
         self._heads.go_on_from(number)
         self._changes.go_on_from(number)
         self._snapshots.forget_from(number)
@@ -132,6 +142,17 @@ class HeadClassCallback(TrainerCallback):  # type: ignore[misc] # transformers i
             _warn(
                 f"{self.folder} does not have the weights of step {self._since}; their change is "
                 f"written from the second multiple of {self.weights_every} steps on"
+            )
+
+    def _set_aside(self) -> None:
+        """A run that begins keeps the tables of one before, under other names."""
+        there = [table for table in (self._heads, self._changes) if table.path.exists()]
+        if sum(len(read_rows(table.path, table.columns)) for table in there):
+            for table in there:
+                table.path.replace(table.path.with_suffix(".old.csv"))
+            _warn(
+                f"{self.folder} held a run already; its tables are heads.old.csv and "
+                f"weights.old.csv now"
             )
 
     def _look(self, number: int, loss: float | None) -> None:

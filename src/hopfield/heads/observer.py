@@ -109,7 +109,8 @@ class HeadsObserver(ABC):
         return output
 
     def _output(self, inputs: dict[str, Any]) -> Any:
-        with in_eval_mode(self.model):
+        device = next((one.device.type for one in self.model.parameters()), "cpu")
+        with in_eval_mode(self.model), torch.autocast(device, enabled=False):
             try:
                 return self.model(**inputs)
             except (AttributeError, TypeError, ValueError) as error:

@@ -77,6 +77,8 @@ def probe(
     folder = None if out is None else Path(out)
     if folder is not None:
         settings = identity(model, corpus) | {"mode": chosen, "sample": sample, "seed": seed}
+        if folder.is_dir() and [file.name for file in folder.iterdir()] == [SETTINGS]:
+            (folder / SETTINGS).unlink()  # of a probe that came to nothing
         claim(folder, SETTINGS, settings, "probe")
         if (folder / STATE).exists():
             watcher.tallies, watcher.done = _load(folder / STATE)
@@ -138,7 +140,7 @@ def _load(path: Path) -> tuple[list[Tally], int]:
     try:
         arrays = load_arrays(path)
         return tallies_of(arrays), int(arrays["done"])
-    except (FileError, KeyError, ValueError) as error:
+    except (FileError, IndexError, KeyError, TypeError, ValueError) as error:
         raise FileError(
             f"{path} is damaged, or is no state of a probe; remove it to begin anew"
         ) from error

@@ -24,6 +24,7 @@ NAMES = {
     "AutoImageProcessor": "image processor",
     "AutoFeatureExtractor": "feature extractor",
 }
+DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 INNER = re.compile(r"\.\d+\.|embed")  # weights of layers and embeddings
 
 
@@ -71,14 +72,19 @@ def load(
         DataWarning: weights after the last layer are missing.
     """
     transformers = _check.extra("transformers", "heads")
-    folder = Path(name).expanduser()
+    folder = expanded(name)
     if folder.is_dir():
+        if revision is not None:
+            raise ArgumentError(
+                f"revision is {revision!r}, but {folder} is a folder, which has none; with it a "
+                f"name on the hub is expected"
+            )
         if not (folder / "config.json").is_file():
             raise FileError(f"{folder} holds no config.json; a folder of a saved model is expected")
         name = folder
     elif str(name).startswith((".", "/", "~")) or folder.is_file():
         raise FileError(f"{name} is no folder; a folder of a saved model, or a name, is expected")
-    if dtype != "auto" and not getattr(getattr(torch, dtype, None), "is_floating_point", False):
+    if dtype != "auto" and getattr(torch, dtype, None) not in DTYPES:
         raise ArgumentError(f"dtype is {dtype!r}; 'auto', 'float32', 'bfloat16' … is expected")
     given: dict[str, Any] = {"revision": revision, "trust_remote_code": trust_remote_code}
     try:
@@ -101,10 +107,24 @@ def load(
     _check_weights(name, model, found["missing_keys"])
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     try:
+        if torch.device(chosen).type == "meta":
+            raise RuntimeError("tensors there have no values")
         model = model.to(chosen).eval()
     except (RuntimeError, AssertionError) as error:
         raise ArgumentError(f"device is {device!r}: {one_line(error)}") from error
     return Source(str(name), model, _processor(name, model, given))
+
+
+def expanded(name: str | Path) -> Path:
+    """A path, with ~ as the home of a user.
+
+    Raises:
+        FileError: there is no such user.
+    """
+    try:
+        return Path(name).expanduser()
+    except RuntimeError as error:
+        raise FileError(f"{name}: {error}; the path of a folder is expected") from error
 
 
 def _kind(config: Any) -> Any:

@@ -13,7 +13,7 @@ from hopfield.heads.corpus import Corpus, tokenized
 from hopfield.heads.growing import GrowingTable
 from hopfield.heads.history import History
 from hopfield.heads.probe import probe
-from hopfield.heads.source import load
+from hopfield.heads.source import expanded, load
 from hopfield.heads.watcher import Mode
 
 
@@ -60,10 +60,7 @@ def watch(
     places = {step: _place(name, revision) for step, revision in steps.items()}
     folder = Path(out)
     claim(folder, "watch.json", {"model": str(name)}, "watch")
-    heads = GrowingTable(folder / "heads.csv", history.COLUMNS)
-    changes = GrowingTable(folder / "weights.csv", weight_change.COLUMNS)
-    heads.go_on_from(0)
-    changes.go_on_from(0)
+    heads, changes = [], []  # rows; written when all are there, so that nothing is lost before
     before: tuple[int, weight_change.Weights] | None = None
     for step in tqdm(steps, desc="checkpoints", disable=not progress):
         place, revision = places[step]
@@ -85,20 +82,28 @@ def watch(
             out=folder / f"step-{step}",
             progress=progress,
         )
-        heads.add(history.rows_at(step, None, found))
+        heads += history.rows_at(step, None, found)
         modules = [tally.module for tally in found.tallies]
         now = weight_change.attention_weights(source.model, modules)
         if before is not None:
-            changes.add(weight_change.changes(before[1], now, before[0], step))
+            changes += weight_change.changes(before[1], now, before[0], step)
         before = step, now
-    return History.read(heads.path)
+    for name, columns, rows in (
+        ("heads.csv", history.COLUMNS, heads),
+        ("weights.csv", weight_change.COLUMNS, changes),
+    ):
+        table = GrowingTable(folder / name, columns)
+        table.go_on_from(0)
+        table.add(rows)
+    return History.read(folder / "heads.csv")
 
 
 def _steps(revisions: Sequence[str]) -> dict[int, str]:
     """Revisions by their steps, in order."""
-    if not revisions or len(set(revisions)) < len(revisions):
+    if not revisions or not all(revisions) or len(set(revisions)) < len(revisions):
         raise ArgumentError(
-            f"revisions are {', '.join(revisions) or 'none'}; one or more, each once, are expected"
+            f"revisions are {', '.join(map(repr, revisions)) or 'none'}; one or more names, each "
+            f"once, are expected"
         )
     numbers = [re.search(r"\d+$", revision) for revision in revisions]
     steps = [int(number[0]) for number in numbers if number]
@@ -109,10 +114,10 @@ def _steps(revisions: Sequence[str]) -> dict[int, str]:
 
 def _place(name: str | Path, revision: str) -> tuple[str | Path, str | None]:
     """Where a checkpoint is: folder or name, and revision."""
-    folder = Path(name).expanduser()
+    folder = expanded(name)
     if not folder.is_dir():
         return name, revision
-    for place in (folder / revision, Path(revision).expanduser()):
+    for place in (folder / revision, expanded(revision)):
         if place.is_dir():
             return place, None
     there = sorted(file.name for file in folder.iterdir() if (file / "config.json").is_file())

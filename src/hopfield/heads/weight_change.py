@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hopfield import _check
-from hopfield.errors import FileError
+from hopfield.errors import ArgumentError, FileError
 from hopfield.files.whole import written_whole
 from hopfield.heads.growing import read_rows
 
@@ -45,7 +45,17 @@ def _block(module: str) -> str:
 
 
 def changes(before: Weights, after: Weights, since: int, step: int) -> list[dict[str, object]]:
-    """Rows of the table: ‖W(step) − W(since)‖ / ‖W(since)‖, Frobenius norms, of each matrix."""
+    """Rows of the table: ‖W(step) − W(since)‖ / ‖W(since)‖, Frobenius norms, of each matrix.
+
+    Raises:
+        ArgumentError: the matrices are others.
+    """
+    shapes = [{key: one.shape for key, one in own.items()} for own in (before, after)]
+    if shapes[0] != shapes[1]:
+        raise ArgumentError(
+            f"the models of step {since} and step {step} have other matrices of attention; "
+            f"checkpoints of one model are expected"
+        )
     rows: list[dict[str, object]] = []
     for key, new in after.items():
         layer, module, weight = key.split(" ")

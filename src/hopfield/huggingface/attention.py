@@ -182,10 +182,11 @@ def received(
     """
     for name, what in REFUSED.items():
         if others.get(name) is not None:
-            raise _refusal(name, f"it {what}")
+            raise _refusal(name, f"it {what}", plain)
     states, patterns = query.shape[-2], key.shape[-2]
     if attention_mask is None and sliding_window is not None and patterns > sliding_window:
-        raise _refusal("sliding_window", f"there is no mask that holds it over {patterns} patterns")
+        why = f"there is no mask that holds it over {patterns} patterns"
+        raise _refusal("sliding_window", why, plain)
     is_causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
     causal = bool(is_causal) and attention_mask is None and states > 1
     mask, bias = attention_mask, position_bias
@@ -250,7 +251,12 @@ def _additive(name: str, tensor: Tensor | None, state: Tensor, patterns: int) ->
     return tensor[(None,) * (4 - tensor.dim())]
 
 
-def _refusal(name: str, why: str) -> ArgumentError:
+def _refusal(name: str, why: str, looked_at: bool = False) -> ArgumentError:
+    if looked_at:
+        return ArgumentError(
+            f"{name} was passed to attention, but {why}, which no Hopfield network does; heads of "
+            f"this model cannot be looked at"
+        )
     return ArgumentError(
         f"{name} was passed to attention, but {why}, which attn_implementation={NAME!r} does not "
         f"do; use an implementation of transformers for this model, such as 'eager'"

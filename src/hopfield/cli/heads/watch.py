@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> None:
 
     history = watch(
         options.model,
-        options.revisions.split(","),
+        [name.strip() for name in options.revisions.split(",")],
         read_texts(options.text),
         options.out,
         mode=options.mode,

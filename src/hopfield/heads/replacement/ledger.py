@@ -22,8 +22,8 @@ class Ledger:
         self._found: dict[str, Any] = {}
         if path is None or not path.exists():
             return
-        lines = path.read_text("utf-8").split("\n")
         try:
+            lines = path.read_text("utf-8").split("\n")
             self._found = dict(json.loads(line) for line in lines[:-1])
         except (ValueError, TypeError) as error:
             raise FileError(

@@ -33,9 +33,9 @@ def _part(corpus: Corpus, units: NDArray[np.int64], names: NDArray[np.int64]) ->
     numbers = np.flatnonzero(np.isin(units, names)).tolist()
     if len(numbers) < LEAST:
         raise ArgumentError(
-            f"the texts make {len(corpus.sequences)} sequences, {len(numbers)} of them for one of "
-            f"the three parts to fit, choose and measure on; {LEAST} at least are expected: give "
-            f"more text, or a smaller max_length"
+            f"there are {len(corpus.sequences)} sequences, {len(numbers)} of them for one of the "
+            f"three parts to fit, choose and measure on; {LEAST} at least are expected: give more "
+            f"texts or images, or a smaller max_length"
         )
     return replace(
         corpus,

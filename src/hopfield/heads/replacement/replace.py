@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from hopfield import _check
@@ -87,8 +88,12 @@ def replace(
     for library in ("matplotlib", "safetensors"):
         _check.extra(library, "heads")  # before the work, not after it
     budget, seed = _check.positive("budget", budget), _check.seed("seed", seed)
-    if epochs != 0:
-        epochs = _check.positive_int("epochs", epochs)
+    batch_size = _check.positive_int("batch_size", batch_size)
+    if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 0:
+        raise ArgumentError(f"epochs is {epochs!r}; a whole number from 0 is expected")
+    if epochs and torch.is_inference_mode_enabled():
+        raise ArgumentError("fine-tuning needs gradients; call it outside torch.inference_mode()")
+    kinds = list(dict.fromkeys(kinds))
     for kind in kinds:
         _check.choice("a kind", kind, KINDS)
     model, folder = source.model, Path(folder)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from hopfield.errors import ArgumentError, FileError
 from hopfield.heads.few import interval
 from hopfield.heads.replacement.candidates import Candidates
 from hopfield.heads.replacement.install import replaced
@@ -77,6 +78,10 @@ def score_heads(
 
     Returns:
         A score for each candidate, in their order.
+
+    Raises:
+        ArgumentError: the model gives NaN.
+        FileError: what the ledger kept is damaged.
     """
     ledger = Ledger() if ledger is None else ledger
     tried = [
@@ -95,6 +100,11 @@ def score_heads(
                 continue
             with replaced(model, {}), blocks.noted():
                 before = measure.answers(model, inputs)
+            if not bool(before.isfinite().all()):
+                raise ArgumentError(
+                    "the model gives NaN or infinite numbers: its weights are damaged, or overflow "
+                    "in their dtype; other weights, or dtype 'float32', are expected"
+                )
             with replaced(model, {}), blocks.below(None):
                 reused = torch.equal(measure.answers(model, inputs), before)
             found = []
@@ -105,7 +115,15 @@ def score_heads(
                 found.append(measure.damage(now, before).tolist())
                 shown.update()
             ledger[name] = found
-    damage = np.concatenate([ledger[f"scores of batch {n}"] for n in range(len(batches))], -1)
+    try:
+        parts = [np.array(ledger[f"scores of batch {n}"], float) for n in range(len(batches))]
+        damage = np.concatenate(parts, -1)
+        assert damage.shape[:-1] == (len(tried),)
+    except (AssertionError, TypeError, ValueError) as error:
+        raise FileError(
+            f"{ledger.path} is damaged: it does not hold a number for each head and text; remove "
+            f"it, and what it held is measured again"
+        ) from error
     return [
         HeadScore(layer, head, kind, one)
         for (layer, head, kind, _), one in zip(tried, estimate(damage), strict=True)

@@ -123,6 +123,8 @@ def load_report(folder: str | Path) -> HeadReport:
         told = json.loads(known.read_text("utf-8")) if known.exists() else {}
         name, sizes = told.get("model", str(folder)), told.get("sizes", {"sequences": sequences})
         statistics = HeadStatistics.of(tallies_of(arrays), settings["seed"])
-    except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
+    except FileError:
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise FileError(f"{folder} holds a damaged probe ({error}); probe again") from error
     return HeadReport(folder, name, statistics, settings, sizes)
