@@ -32,6 +32,7 @@ def damage_by_number(
         drawn.plot([number, number], [low, high], color=colour, linewidth=1)
         face = colour if within else "none"
         drawn.plot(number, mean, "o", color=colour, markerfacecolor=face)
+    drawn.xaxis.get_major_locator().set_params(integer=True)
     drawn.axhline(budget, color=COLOURS["bound"], linestyle="--", label="budget")
     drawn.legend()
     return figure
@@ -41,7 +42,7 @@ def damage_by_head(damage: Array, measure: str) -> Any:
     """The damage of each head's replacement, `(L, H)`, on a scale of powers of ten."""
     with np.errstate(invalid="ignore"):
         powers = np.log10(np.maximum(damage, np.nanmax(damage) * 1e-5))
-    return by_head(powers, "", f"log₁₀ {measure}")
+    return by_head(powers, measure, "log₁₀ of the damage")
 
 
 def damage_by_k(points: Mapping[str, Array], measure: str) -> Any:
