@@ -1,5 +1,7 @@
 """The heads of a model while it learns."""
 
+import gzip
+
 import numpy as np
 import pytest
 import torch
@@ -280,6 +282,16 @@ def test_no_head_begins_in_class_i():
     found = history([[0.1], [0.9]])
     assert np.isnan(found.share_leaving())
     assert "No head begins in class I" in str(found)
+
+
+def test_a_packed_table(held_out, tmp_path):
+    path = watched(held_out, tmp_path, range(3)) / "heads.csv"
+    packed = tmp_path / "heads.csv.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    assert (History.read(packed).share == History.read(path).share).all()
+    packed.write_bytes(packed.read_bytes()[:-20])
+    with pytest.raises(FileError, match=r"heads\.csv\.gz cannot be read"):
+        History.read(packed)
 
 
 def test_heads_that_are_missing_at_a_step(held_out, tmp_path):

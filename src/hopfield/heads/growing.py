@@ -1,6 +1,7 @@
 """A table on disk that grows while something runs, and goes on with it."""
 
 import csv
+import gzip
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -40,15 +41,16 @@ class GrowingTable:
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """The rows of such a table, without a last one that was cut short.
+    """The rows of such a table, packed by gzip or not, without a last one that was cut short.
 
     Raises:
         FileError: the file cannot be read, or is another table.
     """
+    unpacked = gzip.open if path.suffix == ".gz" else open
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with unpacked(path, "rt", newline="", encoding="utf-8") as file:
             lines = file.read().splitlines(keepends=True)
-    except (OSError, UnicodeDecodeError) as error:
+    except (EOFError, OSError, UnicodeDecodeError) as error:
         raise FileError(f"{path} cannot be read ({error}); a CSV file is expected") from error
     if lines and not lines[-1].endswith("\n"):
         lines.pop()
