@@ -20,14 +20,7 @@ from tiny_models import CONFIGS, inputs, make, outputs, text
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """In models this small, threads only wait for one another."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.mark.parametrize("padded", [True, False])

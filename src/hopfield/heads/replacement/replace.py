@@ -19,7 +19,7 @@ from hopfield.heads.fitting import places, sequences_for
 from hopfield.heads.identity import identity
 from hopfield.heads.observer import Call, HeadsObserver
 from hopfield.heads.replacement.candidates import KINDS, candidates_of
-from hopfield.heads.replacement.choice import choose
+from hopfield.heads.replacement.choice import Choice, choose
 from hopfield.heads.replacement.correlation import correlate
 from hopfield.heads.replacement.damage import Damage
 from hopfield.heads.replacement.distil import distil
@@ -31,7 +31,7 @@ from hopfield.heads.replacement.page import page
 from hopfield.heads.replacement.parts import parted
 from hopfield.heads.replacement.prune import prune
 from hopfield.heads.replacement.saving import save_replaced
-from hopfield.heads.replacement.scores import estimate, score_heads
+from hopfield.heads.replacement.scores import HeadScore, estimate, score_heads
 from hopfield.heads.replacement.smaller import Smaller
 from hopfield.heads.replacement.speed import compare_speed
 from hopfield.heads.replacement.statistics import gather
@@ -89,13 +89,8 @@ def replace(
         _check.extra(library, "heads")  # before the work, not after it
     budget, seed = _check.positive("budget", budget), _check.seed("seed", seed)
     batch_size = _check.positive_int("batch_size", batch_size)
-    if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 0:
-        raise ArgumentError(f"epochs is {epochs!r}; a whole number from 0 is expected")
-    if epochs and torch.is_inference_mode_enabled():
-        raise ArgumentError("fine-tuning needs gradients; call it outside torch.inference_mode()")
     kinds = list(dict.fromkeys(kinds))
-    for kind in kinds:
-        _check.choice("a kind", kind, KINDS)
+    _check_tried(kinds, epochs)
     model, folder = source.model, Path(folder)
     corpus = sequences_for(model, source.processor, texts, max_length)
     parts = parted(corpus, seed)
@@ -103,7 +98,7 @@ def replace(
     how = measure_of(model, source.processor, measure)
     settings = identity(model, corpus) | {
         "measure": how.name,
-        "kinds": list(kinds),
+        "kinds": kinds,
         "batch_size": batch_size,
         "seed": seed,
     }
@@ -119,12 +114,7 @@ def replace(
     choice = choose(
         model, candidates, scores, validation, how, budget, ledger=ledger, progress=progress
     )
-    if not choice.heads:
-        least = min(scores, key=lambda one: one.damage.mean)
-        raise ArgumentError(
-            f"no head fits the budget of {budget:g}: the least damage of one alone is "
-            f"{least.damage.mean:.3g}, of head {least.head} of {least.layer} by {least.kind!r}"
-        )
+    _check_some(choice, scores)
     losses: list[float] = []
     validated = choice.damage
     if epochs:
@@ -134,8 +124,7 @@ def replace(
     tested = estimate(np.array([Damage(model, test, how)(choice.plan)]))[0]
     smaller = copy.deepcopy(model)
     replace_heads(smaller, choice.plan)
-    layers = {name: one.layer for name, one in statistics.items()}
-    left = prune(smaller, layers, test[0])
+    left = prune(smaller, {name: one.layer for name, one in statistics.items()}, test[0])
     k90 = {
         (name, head): float(share)
         for name, one in statistics.items()
@@ -158,11 +147,36 @@ def replace(
         left=left,
         speed=compare_speed(smaller, model, test[0]),
     )
-    save_replaced(smaller, folder, _shortened(source.processor, choice.plan))
-    with written_whole(folder / FOUND) as part:
-        part.write_text(json.dumps(result.as_json(), indent=1, ensure_ascii=False) + "\n", "utf-8")
-    page(result).save(folder / PAGE)
+    _write(result, source.processor)
     return result
+
+
+def _check_tried(kinds: Sequence[str], epochs: int) -> None:
+    """Kinds are known, and epochs are what they may be."""
+    for kind in kinds:
+        _check.choice("a kind", kind, KINDS)
+    if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 0:
+        raise ArgumentError(f"epochs is {epochs!r}; a whole number from 0 is expected")
+    if epochs and torch.is_inference_mode_enabled():
+        raise ArgumentError("fine-tuning needs gradients; call it outside torch.inference_mode()")
+
+
+def _check_some(choice: Choice, scores: Sequence[HeadScore]) -> None:
+    """There are heads to replace."""
+    if not choice.heads:
+        least = min(scores, key=lambda one: one.damage.mean)
+        raise ArgumentError(
+            f"no head fits the budget of {choice.budget:g}: the least damage of one alone is "
+            f"{least.damage.mean:.3g}, of head {least.head} of {least.layer} by {least.kind!r}"
+        )
+
+
+def _write(result: Smaller, processor: Any) -> None:
+    """The model, what is known of it, and its page."""
+    save_replaced(result.model, result.folder, _shortened(processor, result.choice.plan))
+    with written_whole(result.folder / FOUND) as part:
+        part.write_text(json.dumps(result.as_json(), indent=1, ensure_ascii=False) + "\n", "utf-8")
+    page(result).save(result.folder / PAGE)
 
 
 class _Asked(HeadsObserver):
