@@ -42,17 +42,21 @@ def page(smaller: Smaller) -> Report:
 
 
 def _steps(smaller: Smaller) -> Table:
+    number = {layer: n for n, layer in enumerate(dict.fromkeys(layer for layer, _ in smaller.k90))}
     rows = [
         [
-            ", ".join(f"{layer} {head} ({kind})" for layer, head, kind in step.added),
             step.heads,
             shown(step.damage),
             "yes" if step.kept else "no",
+            ", ".join(f"{number[layer]}.{head} ({kind})" for layer, head, kind in step.added),
         ]
         for step in smaller.choice.steps
     ]
-    caption = f"Damage: {smaller.measure}, with its interval of 95 % over texts."
-    return Table(["tried", "heads together", "damage", "replaced"], rows, caption)
+    caption = (
+        f"Damage: {smaller.measure}, with its interval of 95 % over texts. Heads are called by "
+        f"layer and number."
+    )
+    return Table(["heads together", "damage", "replaced", "tried besides"], rows, caption)
 
 
 def _heads(smaller: Smaller, kinds: Sequence[str]) -> Table:
