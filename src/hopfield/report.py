@@ -74,14 +74,14 @@ class Figure:
 
     Attributes:
         light: on light ground.
-        dark: on dark ground.
+        dark: on dark ground; None: the light one serves for both.
         caption: what the picture shows.
         alt: the same for those who do not see it.
         width: in inches, as it was drawn; one that is wider than the page can be moved.
     """
 
     light: bytes
-    dark: bytes
+    dark: bytes | None
     caption: str
     alt: str
     width: float = SIZE[0]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +16,7 @@ from hopfield.heads.report.report import HeadReport
 from hopfield.report import Figure, Section
 from tiny_models import make
 
+further_module = import_module("hopfield.heads.report.further")
 MASKS = SimpleNamespace(mask_token_id=98)
 
 
@@ -45,6 +47,16 @@ def test_what_a_model_does_not_allow_is_said_and_the_rest_is_there():
     assert known["convergence"].rows
 
 
+def test_where_memory_is_not_enough_the_rest_is_there(monkeypatch):
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("1 TB")
+
+    monkeypatch.setattr(further_module, "gradients", full)
+    gradients, space = ask(make("bert", "sdpa"), ["gradients", "space"])
+    assert gradients.found[0].startswith("Not looked at: memory is not enough; a smaller batch")
+    assert space.rows
+
+
 def test_unknown_names_are_refused():
     with pytest.raises(ArgumentError, match="a look is 'paths'; choose one of 'convergence'"):
         check_names(["space", "paths"])
@@ -57,7 +69,7 @@ def test_the_report_has_their_sections_tables_and_pictures(tmp_path, monkeypatch
     monkeypatch.setattr(
         Figure, "drawn", lambda draw, caption, alt: Figure(b"a", b"b", caption, alt)
     )
-    monkeypatch.setattr(page, "layer_of", lambda report, layer: Section("Layer"))
+    monkeypatch.setattr(page, "layer_of", lambda *_: Section("Layer"))
     model = make("bert", "sdpa")
     found = ask(model, ["convergence", "gradients"], None)  # the latter says why it is not there
     settings, sizes = {"mode": "exact", "seed": 0}, {"sequences": 2}

@@ -13,7 +13,7 @@ from PIL import Image
 from hopfield.errors import ArgumentError, FileError
 from hopfield.heads import Head, Watcher, load
 from hopfield.heads.reading import read
-from hopfield.heads.report import figures, load_report, look
+from hopfield.heads.report import figures, files, load_report, look
 from hopfield.heads.report.files import frame
 from hopfield.heads.words import summary
 from pages import Page
@@ -200,3 +200,13 @@ def test_what_is_no_probe(report, tmp_path):
     (tmp_path / "probe.json").write_text("{}")
     with pytest.raises(FileError, match="holds a damaged probe"):
         load_report(tmp_path)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_page_that_would_be_large_is_short(source, text, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "MOST", 1000)
+    found = look(source, read(source, text=text, max_sequences=4), tmp_path / "short")
+    html = (found.folder / "report.html").read_text("utf-8")
+    assert "The page is short" in html
+    assert 'prefers-color-scheme: dark)" srcset' not in html
+    assert "Means over states, where not said otherwise" not in html

@@ -169,6 +169,19 @@ def test_the_trainer_calls_it(held_out, tmp_path):
     assert found.loss[1:].tolist() == [2, 4]
 
 
+def test_the_trainer_may_be_asked_again(held_out, tmp_path):
+    model = model_at(0)
+    callback = HeadClassCallback(model, held_out, tmp_path, every=1, early=(), most=1.0)
+    handler = CallbackHandler([callback], model, None, None, None)
+    for began, last in ((0, 4), (2, 5)):
+        state = TrainerState(global_step=began)
+        handler.on_train_begin(None, state, TrainerControl())
+        for step in range(began + 1, last + 1):
+            state.global_step = step
+            handler.on_step_end(None, state, TrainerControl())
+    assert History.read(tmp_path / "heads.csv").step.tolist() == [0, 1, 2, 3, 4, 5]
+
+
 def test_another_process_of_the_trainer_does_nothing(held_out, tmp_path):
     model = model_at(0)
     handler = CallbackHandler(

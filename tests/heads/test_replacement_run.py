@@ -173,3 +173,10 @@ def test_speed_is_a_ratio():
     assert found.ratio > 10
     assert found.low <= found.ratio <= found.high
     assert found.shape == (8, 64)
+
+
+def test_without_parameters_there_is_nothing_to_fine_tune(given, tmp_path, monkeypatch):
+    draw_quickly(monkeypatch)
+    found = replace(*given, tmp_path / "out", budget=1.0, epochs=1, kinds=["uniform", "zero"])
+    assert found.losses == ()
+    assert found.choice.heads > 0

@@ -189,7 +189,7 @@ def _settled(call: Call, most: int) -> dict[str, Tensor]:
     if heads.softcap is not None:
         raise ArgumentError(
             f"{call.module} bounds its scores (softcap = {heads.softcap}), which no Hopfield "
-            f"network does; model.set_attn_implementation('sdpa') leaves the bound out"
+            f"network does; states of such heads cannot be iterated"
         )
     dtype = torch.promote_types(heads.state.dtype, torch.float32)
     state, stored = heads.state.to(dtype), heads.stored.to(dtype)

@@ -15,7 +15,7 @@ def by_distance(statistics: HeadStatistics, head: Head) -> tuple[list[str], Arra
         Names of the distances, the same for all heads, such as "−3…−2", "−1", "0", "1"; and the
         multiple at each: 1 is what uniform weights give, NaN where no pattern was visible.
     """
-    profile = statistics.profile(head) * head.visible
+    profile = statistics.relative_profile(head)
     farthest = max(tally.profile.shape[-1] for tally in statistics.tallies) // 2
     profile = np.pad(profile, farthest - len(profile) // 2, constant_values=np.nan)
     starts = [2**n for n in range(farthest.bit_length())]

@@ -108,4 +108,6 @@ class _Reader(HeadsObserver):
         )
 
     def _text(self, tokens: Sequence[int]) -> str:
+        if not hasattr(self.tokenizer, "decode"):
+            return " ".join(map(str, tokens))
         return printable(encodable(self.tokenizer.decode(tokens)))

@@ -115,6 +115,7 @@ class HeadClassCallback(TrainerCallback):  # type: ignore[misc] # transformers i
         """Look before the first update."""
         if given.get("model", self.model) is not self.model:
             raise ArgumentError("the Trainer trains another model than the callback was made with")
+        self._begun, self._last, self._took, self._spent = None, -1, 0.0, 0.0  # it may train again
         if state.is_world_process_zero and state.global_step == 0:
             self.step(0)
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 from tqdm import tqdm
 
@@ -18,6 +17,7 @@ from hopfield.files.whole import written_whole
 from hopfield.heads.corpus import Batch, Corpus
 from hopfield.heads.fitting import sequences_for
 from hopfield.heads.identity import identity
+from hopfield.heads.memory import is_memory
 from hopfield.heads.statistics import HeadStatistics, arrays_of, tallies_of
 from hopfield.heads.tally import Tally
 from hopfield.heads.watcher import Mode, Watcher
@@ -107,7 +107,7 @@ def _run(watcher: Watcher, corpus: Corpus, batch: Batch) -> None:
         watcher.run(batch)
         return
     except (MemoryError, RuntimeError) as error:
-        if not _is_memory(error):
+        if not is_memory(error):
             raise
     # outside, so that the error no longer holds what filled the memory
     assert batch.number is not None
@@ -121,12 +121,6 @@ def _run(watcher: Watcher, corpus: Corpus, batch: Batch) -> None:
     half = len(numbers) // 2
     for some in (numbers[:half], numbers[half:]):
         _run(watcher, corpus, corpus.batch(some))
-
-
-def _is_memory(error: Exception) -> bool:
-    """Whether memory ran out: PyTorch has an error of its own on a GPU alone."""
-    kinds = (MemoryError, torch.OutOfMemoryError)
-    return isinstance(error, kinds) or "DefaultCPUAllocator" in str(error)
 
 
 def _save(folder: Path, watcher: Watcher) -> None:

@@ -154,9 +154,16 @@ class HeadStatistics:
 
     def profile(self, head: Head) -> Array:
         """The mean weight at each distance, where patterns were visible; NaN elsewhere."""
+        return self._profile(head, 0)
+
+    def relative_profile(self, head: Head) -> Array:
+        """The same as a multiple of what uniform weights would give there."""
+        return self._profile(head, 1)
+
+    def _profile(self, head: Head, beside: int) -> Array:
         tally = self.tallies[head.layer]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(tally.reachable > 0, tally.profile[head.head] / tally.reachable, np.nan)
+        by, weight = tally.reachable[beside], tally.profile[head.head]
+        return np.divide(weight, by, out=np.full(len(by), np.nan), where=by > 0)
 
 
 def class_of(share: float) -> HeadClass:
@@ -202,7 +209,7 @@ def _heads(layer: int, tally: Tally, random: np.random.Generator) -> list[Head]:
                 float(tally.beta[head]),
                 states,
                 visible,
-                max(1.0, float(np.round((share - 0.5 / BINS) * visible))),
+                _k(share, visible),
                 share,
                 float(low),
                 float(high),
@@ -219,6 +226,13 @@ def _heads(layer: int, tally: Tally, random: np.random.Generator) -> list[Head]:
             )
         )
     return found
+
+
+def _k(share: float, visible: float) -> float:
+    """The k of a share; exact where all states see the same number of patterns, 1024 at most."""
+    if visible <= BINS and visible == round(visible):
+        return max(1.0, float(np.floor(share * visible + 1e-6)))
+    return max(1.0, float(np.round((share - 0.5 / BINS) * visible)))
 
 
 def _kind(head_class: HeadClass, mean: dict[str, float], sink: bool) -> str:

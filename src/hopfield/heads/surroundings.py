@@ -92,7 +92,7 @@ def look_round(
         places = (places + patterns - states).masked_fill(~valid, -1)
         tokens = _fitting(of_patterns.tokens, patterns)
         follows = None if tokens is None else _follows(tokens, places, seen)
-        reachable = _reachable(places, seen)
+        reachable = _reachable(places, seen, visible)
     near = [_near(places[b], _of(special, b), _of(follows, b)) for b in range(batch)]
     found = (valid.numpy(), visible.numpy(), content.numpy())
     return Surroundings(mask, chosen, *found, near, reachable)
@@ -145,17 +145,22 @@ def _follows(tokens: Tensor, places: Tensor, seen: Tensor) -> Tensor:
     return follows & seen
 
 
-def _reachable(places: Tensor, seen: Tensor) -> NDArray[np.float64]:
-    """How many states see a pattern at each distance from −(N − 1) to N − 1, `(2N − 1,)`."""
+def _reachable(places: Tensor, seen: Tensor, visible: Tensor) -> NDArray[np.float64]:
+    """Of each distance from −(N − 1) to N − 1, `(2, 2N − 1)`: how many states see a pattern there,
+    and the weight that it would have in them if weights were uniform.
+    """
     batch, patterns = len(seen), seen.shape[-1]
-    counts = np.zeros(2 * patterns - 1)
+    found = np.zeros((2, 2 * patterns - 1))
     for b in range(batch):
-        there = places[b][places[b] >= 0]
-        if seen.shape[1] == 1:
-            marks = np.bincount(there.numpy(), minlength=patterns).astype(float)
-            counts += np.correlate(seen[b, 0].numpy().astype(float), marks, "full")
-        else:
-            state, pattern = seen[b, places[b] >= 0].nonzero(as_tuple=True)
-            distance = pattern - there[state] + patterns - 1
-            counts += np.bincount(distance.numpy(), minlength=2 * patterns - 1)
-    return counts
+        there = places[b] >= 0
+        each = 1.0 / visible[b][there].double().numpy()
+        places_there = places[b][there]
+        for line, weight in zip(found, (np.ones_like(each), each), strict=True):
+            if seen.shape[1] == 1:
+                marks = np.bincount(places_there.numpy(), weight, patterns)
+                line += np.correlate(seen[b, 0].numpy().astype(float), marks, "full")
+            else:
+                state, pattern = seen[b, there].nonzero(as_tuple=True)
+                distance = (pattern - places_there[state] + patterns - 1).numpy()
+                line += np.bincount(distance, weight[state.numpy()], 2 * patterns - 1)
+    return found

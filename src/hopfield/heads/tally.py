@@ -58,7 +58,8 @@ class Tally:
         stretch: `(H, 5)`, the sum of their Jacobian norms, without β.
         profile: `(H, 2W − 1)`, the weight at each distance from −(W − 1) to W − 1, for the longest
             sequence so far, of W.
-        reachable: `(2W − 1,)`, how often a pattern was visible at that distance.
+        reachable: `(2, 2W − 1)`: how often a pattern was visible at that distance, and the sum of
+            the weights that it would have had if weights were uniform.
     """
 
     module: str
@@ -114,7 +115,7 @@ class Tally:
             np.stack([there.sum((0, -1)) for there in of_kind], -1),
             np.stack([of["jacobian"].sum((0, -1), where=there) for there in of_kind], -1),
             found.profile if somewhere else np.zeros((len(beta), 1)),
-            seen.reachable if seen.reachable is not None else np.zeros(1),
+            seen.reachable if seen.reachable is not None else np.zeros((2, 1)),
         )
 
     def nothing(self, groups: int) -> "Tally":
@@ -130,7 +131,7 @@ class Tally:
             kinds=np.zeros_like(self.kinds),
             stretch=np.zeros_like(self.stretch),
             profile=np.zeros((self.heads, 1)),
-            reachable=np.zeros(1),
+            reachable=np.zeros((2, 1)),
         )
 
     @property
@@ -146,13 +147,17 @@ class Tally:
                 own[into] += more[number]
         self.kinds += other.kinds
         self.stretch += other.stretch
-        middle, reach = len(self.reachable) // 2, len(other.reachable) // 2
+        middle, reach = self.profile.shape[-1] // 2, other.profile.shape[-1] // 2
         if (more := reach - middle) > 0:
-            self.profile = np.pad(self.profile, ((0, 0), (more, more)))
-            self.reachable, middle = np.pad(self.reachable, more), reach
+            sides = (0, 0), (more, more)
+            self.profile, self.reachable = (
+                np.pad(self.profile, sides),
+                np.pad(self.reachable, sides),
+            )
+            middle = reach
         near = slice(middle - reach, middle + reach + 1)
         self.profile[:, near] += other.profile
-        self.reachable[near] += other.reachable
+        self.reachable[:, near] += other.reachable
 
 
 def kinds(k: Array, visible: Array) -> NDArray[np.int64]:

@@ -9,7 +9,8 @@ from tqdm import tqdm
 from hopfield.errors import ArgumentError, FileError
 from hopfield.files.claim import claim
 from hopfield.heads import history, weight_change
-from hopfield.heads.corpus import Corpus, tokenized
+from hopfield.heads.corpus import Corpus
+from hopfield.heads.fitting import sequences_for
 from hopfield.heads.growing import GrowingTable
 from hopfield.heads.history import History
 from hopfield.heads.probe import probe
@@ -72,7 +73,7 @@ def watch(
             trust_remote_code=trust_remote_code,
         )
         if not isinstance(texts, Corpus):  # of the first checkpoint, whose tokenizer serves all
-            texts = tokenized(texts, source.processor, max_length)
+            texts = sequences_for(source.model, source.processor, texts, max_length)
         found = probe(
             source.model,
             None,

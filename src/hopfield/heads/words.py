@@ -64,11 +64,13 @@ def _story(statistics: HeadStatistics) -> list[str]:
         there = range(round(low * last), round(high * last) + 1)
         heads = [head for depth in there for head in layers[depth]]
         counts = {c: sum(head.head_class == c for head in heads) for c in HeadClass}
-        holds = counts[wanted] == max(counts.values())
+        most = max(count for c, count in counts.items() if c != wanted)
+        holds = "So it is" if counts[wanted] > most else "Not so"
+        holds = "Undecided" if counts[wanted] == most else holds
         shown = ", ".join(f"{count} in {c.name}" for c, count in counts.items() if count)
         which = ", ".join(str(layers[depth][0].layer) for depth in there)
         said.append(
-            f"The paper's BERT: {claim}. {'So it is' if holds else 'Not so'} here: of the "
+            f"The paper's BERT: {claim}. {holds} here: of the "
             f"{len(heads)} heads at that depth (layer {which}, from 0), {shown}."
         )
     return said
@@ -102,14 +104,14 @@ def _places(heads: Sequence[Head]) -> list[str]:
 
 
 def _fixed(heads: Sequence[Head]) -> str:
-    few = [head for head in heads if head.head_class == HeadClass.IV]
+    few = [head for head in heads if head.head_class == HeadClass.IV and not head.sink]
     if not few:
-        return "No head is in class IV, that of fixed points and of few patterns."
+        return "No head is in class IV, that of fixed points and of few patterns, but for sinks."
     one = sum(head.one * head.states for head in few) / sum(head.states for head in few)
     fixed = [head for head in few if head.kind == "fixed points"]
     return (
-        f"In class IV, {one:.0%} of the states hold 90 % of their weight in one pattern: "
-        f"{len(fixed)} of {_heads(few)} at fixed points for most states."
+        f"In class IV, sinks left out, {one:.0%} of the states hold 90 % of their weight in one "
+        f"pattern: {len(fixed)} of {_heads(few)} at fixed points for most states."
     )
 
 

@@ -74,7 +74,8 @@ def replace(
         budget: the largest mean damage of all replacements together, in units of the measure.
         measure: see `measure_of`.
         kinds: of replacements to try: "gaussian", "uniform", "mean", "zero".
-        epochs: of fine-tuning the chosen replacements on the text that they were fitted on.
+        epochs: of fine-tuning the chosen replacements on the text that they were fitted on, where
+            they have parameters.
         batch_size: sequences that go through the model at once.
         max_length: tokens of a sequence.
         seed: of the parts.
@@ -117,7 +118,8 @@ def replace(
     _check_some(choice, scores)
     losses: list[float] = []
     validated = choice.damage
-    if epochs:
+    learns = any(list(one.parameters()) for own in choice.plan.values() for one in own.values())
+    if epochs and learns:
         with replaced(model, choice.plan):
             losses = distil(model, calibration, epochs=epochs, progress=progress)
         validated = estimate(np.array([Damage(model, validation, how)(choice.plan)]))[0]

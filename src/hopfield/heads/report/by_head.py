@@ -40,19 +40,19 @@ def name_of(head: Head) -> str:
     return f"head-{head.layer}-{head.head}"
 
 
-def layer_of(report: HeadReport, layer: int) -> Section:
-    """The heads of a layer, each to be unfolded."""
+def layer_of(report: HeadReport, layer: int, short: bool = False) -> Section:
+    """The heads of a layer, each to be unfolded; `short`: without all of their numbers."""
     examples = report.examples[layer] if report.examples else None
     return Section(
         f"Layer {layer}: {report.statistics.tallies[layer].module}",
         details=[
-            _detail(report, head, examples[head.head] if examples else [])
+            _detail(report, head, examples[head.head] if examples else [], short)
             for head in report.statistics.layers[layer]
         ],
     )
 
 
-def _detail(report: HeadReport, head: Head, examples: Sequence[Example]) -> Detail:
+def _detail(report: HeadReport, head: Head, examples: Sequence[Example], short: bool) -> Detail:
     numbers = [
         [round(value) if name == "k" else value, meaning]
         for name, meaning in MEANING.items()
@@ -61,6 +61,8 @@ def _detail(report: HeadReport, head: Head, examples: Sequence[Example]) -> Deta
     tables = [
         Table(["value", "statistic"], numbers, "Means over states, where not said otherwise.")
     ]
+    if short:
+        tables = []
     if examples:
         tables.insert(0, _read(head, examples))
     return Detail(

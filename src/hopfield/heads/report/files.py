@@ -20,6 +20,7 @@ from hopfield.heads.statistics import QUANTILES, HeadStatistics, tallies_of
 from hopfield.phases import HeadClass
 
 SUMMARY = "summary.json"
+MOST = 2_000_000  # bytes of a page
 
 
 def write(report: HeadReport) -> None:
@@ -36,8 +37,9 @@ def write(report: HeadReport) -> None:
         table.write_csv(part)
     with written_whole(folder / "heads.parquet") as part:
         table.write_parquet(part)
-    pictures = [make(statistics) for make in (figures.overview, figures.places, figures.maps)]
-    for some in pictures:
+    overview, places = figures.overview(statistics), figures.places(statistics)
+    maps = figures.maps(statistics)
+    for some in (overview, places, maps):
         figures.save(some, folder / "figures")
     for one in report.analyses:
         figures.save(one.pictures, folder / "figures")
@@ -45,7 +47,10 @@ def write(report: HeadReport) -> None:
             continue
         with written_whole(folder / f"{one.name}.csv") as part:
             _check.extra("polars", "heads").DataFrame(one.rows, nan_to_null=True).write_csv(part)
-    page(report, *pictures).save(folder / PAGE)
+    whole = page(report, overview, places, maps)
+    if len(whole.html().encode()) > MOST:
+        whole = page(report, overview, places, maps, short=True)
+    whole.save(folder / PAGE)
     with written_whole(folder / SUMMARY) as part:  # last: it says that the report is whole
         part.write_text(json.dumps(in_short(report), indent=1, ensure_ascii=False) + "\n", "utf-8")
 

@@ -1,6 +1,7 @@
 """Looks at heads beyond their statistics, as parts of a report."""
 
 from collections.abc import Callable, Collection
+from typing import Any
 
 from hopfield import _check
 from hopfield.errors import ArgumentError
@@ -8,6 +9,7 @@ from hopfield.heads.converge import converge
 from hopfield.heads.corpus import Corpus
 from hopfield.heads.flow import flow
 from hopfield.heads.gradients import gradients
+from hopfield.heads.memory import is_memory
 from hopfield.heads.report import convergence
 from hopfield.heads.report import flow as flows
 from hopfield.heads.report import gradients as grads
@@ -16,6 +18,7 @@ from hopfield.heads.report.analysis import Analysis
 from hopfield.heads.source import Source
 from hopfield.heads.space import space
 
+MEMORY = "memory is not enough; a smaller batch_size or max_length is expected"
 TITLES = {
     "convergence": convergence.TITLE,
     "gradients": grads.TITLE,
@@ -25,7 +28,13 @@ TITLES = {
 
 
 def further(
-    names: Collection[str], source: Source, corpus: Corpus, *, seed: int, progress: bool
+    names: Collection[str],
+    source: Source,
+    corpus: Corpus,
+    *,
+    seed: int,
+    batch_size: int = 4,
+    progress: bool = False,
 ) -> list[Analysis]:
     """Those looks that are asked for; where a model does not allow one, it says why.
 
@@ -34,25 +43,31 @@ def further(
         source: the model.
         corpus: sequences; each look takes some.
         seed: of what is chosen at random.
+        batch_size: sequences that go through the model at once; for gradients 4 at most.
         progress: whether to show it.
 
     Raises:
         ArgumentError: a name is unknown.
     """
     given = source.model, source.processor, corpus
+    how: dict[str, Any] = {"seed": seed, "progress": progress}
+    few = {**how, "batch_size": min(batch_size, 4)}
     looks: dict[str, Callable[[], Analysis]] = {
-        "convergence": lambda: convergence.analysis(converge(*given, seed=seed, progress=progress)),
-        "gradients": lambda: grads.analysis(gradients(*given, seed=seed, progress=progress)),
-        "space": lambda: spaces.analysis(space(*given, seed=seed, progress=progress)),
-        "flow": lambda: flows.analysis(flow(*given, seed=seed, progress=progress)),
+        "convergence": lambda: convergence.analysis(converge(*given, batch_size=batch_size, **how)),
+        "gradients": lambda: grads.analysis(gradients(*given, **few)),
+        "space": lambda: spaces.analysis(space(*given, batch_size=batch_size, **how)),
+        "flow": lambda: flows.analysis(flow(*given, **how)),
     }
     check_names(names)
     found = []
     for name in dict.fromkeys(names):
         try:
             found.append(looks[name]())
-        except ArgumentError as error:
-            found.append(Analysis(name, TITLES[name], [f"Not looked at: {error}."], []))
+        except (ArgumentError, MemoryError, RuntimeError) as error:
+            if not isinstance(error, ArgumentError) and not is_memory(error):
+                raise
+            why = error if isinstance(error, ArgumentError) else MEMORY
+            found.append(Analysis(name, TITLES[name], [f"Not looked at: {why}."], []))
     return found
 
 

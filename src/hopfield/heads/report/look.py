@@ -73,7 +73,7 @@ def look(
         sizes |= {"tokens": sum(map(len, corpus.sequences)), "longest": corpus.longest}
     settings = json.loads((out / SETTINGS).read_text("utf-8"))
     found = examples(model, processor, corpus, seed=seed)
-    more = further(analyses, source, corpus, seed=seed, progress=progress)
+    more = further(analyses, source, corpus, seed=seed, batch_size=batch_size, progress=progress)
     report = HeadReport(out, source.name, statistics, settings, sizes, found, more)
     write(report)
     return report

@@ -1,6 +1,7 @@
 """The page of a report on heads."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from hopfield.heads.report.by_head import layer_of, name_of
 from hopfield.heads.report.figures import Picture
@@ -40,6 +41,7 @@ def page(
     overview: Mapping[str, Picture],
     places: Mapping[str, Picture],
     maps: Mapping[str, Picture],
+    short: bool = False,
 ) -> Report:
     """The page.
 
@@ -48,6 +50,7 @@ def page(
         overview: pictures of violins and classes.
         places: pictures of where heads look, if any do.
         maps: heat maps.
+        short: leave out pictures for dark ground, and all numbers of each head.
     """
     statistics, sizes = report.statistics, report.sizes
     tokens = f", {sizes['tokens']:,} tokens in all" if "tokens" in sizes else ""
@@ -60,9 +63,11 @@ def page(
         *([Section("Where heads look", figures=drawn[1])] if places else []),
         Section("Statistics by layer and head", figures=drawn[2]),
         *(one.section for one in report.analyses),
-        *(layer_of(report, layer) for layer in range(len(statistics.tallies))),
-        _settings(report),
+        *(layer_of(report, layer, short) for layer in range(len(statistics.tallies))),
+        _settings(report, short),
     ]
+    if short:
+        sections = [_on_light_ground(section) for section in sections]
     return Report(
         f"Attention heads of {report.name}, seen as retrieval",
         f"{len(statistics.heads)} heads in {len(statistics.tallies)} layers, looked at over "
@@ -117,8 +122,17 @@ def _notes(head: Head) -> str:
     return ", ".join(text for text, holds in said.items() if holds)
 
 
-def _settings(report: HeadReport) -> Section:
+def _on_light_ground(section: Section) -> Section:
+    return replace(section, figures=[replace(one, dark=None) for one in section.figures])
+
+
+def _settings(report: HeadReport, short: bool) -> Section:
     said = ["The same model, sequences, settings and versions give the same figures."]
+    if short:
+        said.append(
+            "The page is short, since there are many heads or looks: pictures are for light ground "
+            "alone, and all numbers of each head are in heads.csv."
+        )
     if report.settings["mode"] == "sample":
         said.append(
             f"{report.settings['sample']} states of each sequence were looked at, chosen at "
