@@ -210,3 +210,16 @@ def test_a_page_that_would_be_large_is_short(source, text, tmp_path, monkeypatch
     assert "The page is short" in html
     assert 'prefers-color-scheme: dark)" srcset' not in html
     assert "Means over states, where not said otherwise" not in html
+
+
+def test_jacobians_by_class_of_heads(report):
+    heads = report.statistics.heads
+    found = report.statistics.jacobians()
+    assert set(found) == {head.head_class for head in heads}
+    for head_class, (without, with_beta) in found.items():
+        own = [head for head in heads if head.head_class == head_class]
+        total = sum(head.states for head in own)
+        assert without == pytest.approx(sum(h.jacobian * h.states for h in own) / total)
+        assert with_beta == pytest.approx(sum(h.jacobian_beta * h.states for h in own) / total)
+    text = pages_text(report.folder)
+    assert "Mean norm of the softmax Jacobian over the states of the heads of each class" in text

@@ -10,7 +10,7 @@ import transformers
 from torch import nn
 
 from hopfield.errors import ArgumentError, FileError
-from hopfield.heads import Corpus, probe
+from hopfield.heads import Corpus, HeadStatistics, probe
 from hopfield.heads import statistics as statistics_module
 from hopfield.heads.fitting import places
 from hopfield.heads.words import summary
@@ -318,3 +318,12 @@ def test_autocast_changes_nothing():
     wanted = probe(model, None, given).heads
     with torch.autocast("cpu", torch.bfloat16):
         assert probe(model, None, given).heads == wanted
+
+
+def test_special_patterns_that_hold_everything_leave_no_class_without_them():
+    (tally, *_) = probe(make("bert", "sdpa"), None, corpus(9, 8)).tallies
+    tally.contents[:] = 0
+    tally.contents[..., 0] = tally.states[:, None]
+    for head in HeadStatistics.of([tally]).heads:
+        assert np.isnan(head.share_content)
+        assert head.class_content == head.head_class

@@ -39,8 +39,9 @@ class Head:
         quantiles: of that share: 5, 25, 50, 75 and 95 %.
         head_class: by the share: Ramsauer et al. 2020, section 3 and A.5.1.
         borderline: whether the interval reaches into another class.
-        share_content: the median share without special patterns.
-        class_content: the class by that share.
+        share_content: the median share without special patterns, over states that give the others
+            more than a millionth of their weight; NaN where none does.
+        class_content: the class by that share; where it is NaN, `head_class`.
         sink: whether most of the weight lies on special patterns, or on the first one.
         kind: what the head does, in words.
         one: the share of states with k = 1.
@@ -147,6 +148,21 @@ class HeadStatistics:
         mean = total / np.maximum(count, 1)
         return {kind: (int(count[n]), float(mean[n])) for n, kind in enumerate(KINDS)}
 
+    def jacobians(self) -> dict[HeadClass, tuple[float, float]]:
+        """By class of heads the mean norm of the Jacobian of their states, without β and with it.
+
+        Classes without heads are left out.
+        """
+        found = {}
+        for head_class in HeadClass:
+            own = [head for head in self.heads if head.head_class == head_class]
+            if own:
+                states = [head.states for head in own]
+                norms = [(head.jacobian, head.jacobian_beta) for head in own]
+                without, with_beta = np.average(norms, 0, states)
+                found[head_class] = float(without), float(with_beta)
+        return found
+
     def histogram(self, head: Head, bins: int = 64) -> NDArray[np.int64]:
         """How often the share of a head lies in each of `bins` equal parts of (0, 1]."""
         counts = self.tallies[head.layer].shares[:, head.head].sum(0)[1:]
@@ -192,7 +208,7 @@ def _heads(layer: int, tally: Tally, random: np.random.Generator) -> list[Head]:
         again = quantile(drawn @ tally.shares[there, head].astype(float), 0.5)
         low, high = np.quantile(again, [0.025, 0.975])
         share = float(quantile(shares[head], 0.5))
-        content = float(quantile(contents[head], 0.5))
+        content = float(quantile(np.where(np.arange(BINS + 1) > 0, contents[head], 0), 0.5))
         visible = own.pop("visible")
         matches, matched = own.pop("matches"), own.pop("matched")
         own.pop("k")
@@ -217,7 +233,7 @@ def _heads(layer: int, tally: Tally, random: np.random.Generator) -> list[Head]:
                 head_class,
                 class_of(low) != class_of(high),
                 content,
-                class_of(content),
+                head_class if np.isnan(content) else class_of(content),
                 sink,
                 _kind(head_class, own, sink),
                 induction=matched / matching if matching else np.nan,

@@ -98,6 +98,10 @@ def in_short(report: HeadReport) -> dict[str, Any]:
             kind: {"states": count, "mean": mean}
             for kind, (count, mean) in report.statistics.stretch().items()
         },
+        "jacobian_by_class_of_heads": {
+            head_class.name: {"mean": without, "mean_beta": with_beta}
+            for head_class, (without, with_beta) in report.statistics.jacobians().items()
+        },
         "analyses": {one.name: list(one.found) for one in report.analyses},
         "settings": dict(report.settings),
         "sizes": dict(report.sizes),

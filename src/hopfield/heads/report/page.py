@@ -58,7 +58,9 @@ def page(
     sections = [
         Section("What was found", [*report.story(), CLASSES]),
         Section("How many patterns each head rests on", figures=drawn[0][:1]),
-        Section("Classes by layer", tables=[_classes(report)], figures=drawn[0][1:]),
+        Section(
+            "Classes by layer", tables=[_classes(report), _jacobians(report)], figures=drawn[0][1:]
+        ),
         Section("All heads", [HEADS], [_heads(report)]),
         *([Section("Where heads look", figures=drawn[1])] if places else []),
         Section("Statistics by layer and head", figures=drawn[2]),
@@ -84,6 +86,16 @@ def _classes(report: HeadReport) -> Table:
     ]
     names = [f"class {head_class.name}" for head_class in HeadClass]
     return Table(["layer", *names, "module"], rows, "Heads of each layer by class.")
+
+
+def _jacobians(report: HeadReport) -> Table:
+    counts = report.statistics.counts().sum(0)
+    rows = [
+        [head_class.name, int(counts[head_class - 1]), *norms]
+        for head_class, norms in report.statistics.jacobians().items()
+    ]
+    caption = "Mean norm of the softmax Jacobian over the states of the heads of each class."
+    return Table(["class", "heads", "‖J‖", "β‖J‖"], rows, caption, 4)
 
 
 def _heads(report: HeadReport) -> Table:
