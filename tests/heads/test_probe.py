@@ -327,3 +327,12 @@ def test_special_patterns_that_hold_everything_leave_no_class_without_them():
     for head in HeadStatistics.of([tally]).heads:
         assert np.isnan(head.share_content)
         assert head.class_content == head.head_class
+
+
+def test_attention_that_goes_round_the_interface_is_refused():
+    model = make("gpt2", "eager")
+    for block in model.h:
+        block.attn.reorder_and_upcast_attn = True
+    with pytest.raises(ArgumentError, match="reorder_and_upcast_attn and attn_implementation"):
+        probe(model, None, corpus(9))
+    assert model.config._attn_implementation == "eager"

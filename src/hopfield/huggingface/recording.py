@@ -63,6 +63,12 @@ def watched(model: nn.Module, observer: Observer) -> Iterator[None]:
                 f"the model's attn_implementation is {stock!r}, whose heads cannot be looked at; "
                 f"a model with 'sdpa' or 'eager', and without replaced heads, is expected"
             )
+    upcasts = any(getattr(module, "reorder_and_upcast_attn", False) for module in model.modules())
+    if upcasts and any(stock == "eager" for _, stock in before):
+        raise ArgumentError(
+            "the model has reorder_and_upcast_attn and attn_implementation 'eager', which together "
+            "go round transformers' interface; attn_implementation 'sdpa' is expected"
+        )
     token = OBSERVER.set(observer)
     try:
         for config, stock in before:  # the public setter changes configs inside, too
