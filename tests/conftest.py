@@ -1,5 +1,7 @@
 """Fixtures of all tests."""
 
+from contextlib import contextmanager
+
 import jaxtyping
 import pytest
 import torch
@@ -18,22 +20,26 @@ def seed():
     torch.manual_seed(0)
 
 
+@contextmanager
+def threads(count):
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def one_thread():
     """In small models, threads only wait for one another."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with threads(1):
+        yield
 
 
 @pytest.fixture
 def two_threads():
     """What is shared out among threads is, however many the run has."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
+    with threads(2):
+        yield
 
 
 @pytest.fixture

@@ -118,8 +118,9 @@ def score_heads(
     try:
         parts = [np.array(ledger[f"scores of batch {n}"], float) for n in range(len(batches))]
         damage = np.concatenate(parts, -1)
-        assert damage.shape[:-1] == (len(tried),)
-    except (AssertionError, TypeError, ValueError) as error:
+        if damage.shape[:-1] != (len(tried),):
+            raise ValueError(f"numbers for {damage.shape[:-1]} heads and kinds")
+    except (TypeError, ValueError) as error:
         raise FileError(
             f"{ledger.path} is damaged: it does not hold a number for each head and text; remove "
             f"it, and what it held is measured again"
