@@ -2,6 +2,7 @@
 
 import importlib
 import math
+import os
 from collections.abc import Iterable, Mapping
 from itertools import pairwise, zip_longest
 from numbers import Integral, Real
@@ -306,3 +307,24 @@ def unused(value: object, name: str, why: str) -> None:
     """An argument that makes no sense here was not given."""
     if value is not None:
         raise ArgumentError(f"{name} was given but {why}")
+
+
+def not_negative(name: str, value: object) -> float:
+    """A finite number of at least 0."""
+    number = real(value)
+    if number is None or not 0 <= number < math.inf:
+        raise ArgumentError(f"{name} is {value!r}; a finite number of at least 0 is expected")
+    return number
+
+
+def fits_memory(needed: int, what: str, name: str) -> None:
+    """So many bytes are less than the machine has; asked before the work begins."""
+    try:
+        held = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # a system that does not say
+        return
+    if needed > held:
+        raise ArgumentError(
+            f"{what} take about {needed / 2**30:.3g} GiB, and this machine has "
+            f"{held / 2**30:.3g} GiB; choose a smaller {name}"
+        )

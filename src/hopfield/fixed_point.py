@@ -4,12 +4,32 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import partial
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.linalg import vector_norm
 
-from hopfield.network import Network
+
+class Updates(Protocol):
+    """What the solver asks of a network."""
+
+    @property
+    def states_are_alike(self) -> bool:
+        """Whether leading dimensions of the states are but a way to arrange them."""
+        ...
+
+    def update(self, state: Tensor) -> Tensor:
+        """The next state, `(..., S, d)`."""
+        ...
+
+    def for_rows(self, order: Tensor) -> "Updates":
+        """The network for states that `order`, `(..., W)`, picks and packs."""
+        ...
+
+    def for_lead(self, dim: int, kept: Tensor) -> "Updates | None":
+        """The network for some entries of a leading dimension; None if it cannot."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -48,7 +68,7 @@ class Working:
         change: `(..., W)`, how far the last update moved each; NaN at first.
     """
 
-    network: Network
+    network: Updates
     before: Tensor
     state: Tensor
     index: Tensor
@@ -63,7 +83,7 @@ def distance(state: Tensor, before: Tensor) -> Tensor:
 
 
 def update_fixed_number(
-    network: Network, state: Tensor, updates: int, way: list[Tensor] | None = None
+    network: Updates, state: Tensor, updates: int, way: list[Tensor] | None = None
 ) -> tuple[Tensor, Tensor]:
     """Exactly `updates` updates: the state after the last one, and before it."""
     before = state
@@ -75,7 +95,7 @@ def update_fixed_number(
 
 
 def update_until_stopped(
-    network: Network,
+    network: Updates,
     state: Tensor,
     updates: int | Tensor,
     tol: float | Tensor | None,

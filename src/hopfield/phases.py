@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.linalg import vector_norm
 
 from hopfield import _check
 from hopfield.equal_patterns import equal_patterns
@@ -18,7 +19,6 @@ from hopfield.network import DenseNetwork, Network
 from hopfield.reduction.inputs import part, tiles
 from hopfield.retrieval import retrieve
 from hopfield.settings import Settings, Stored, build
-from hopfield.theory.patterns import max_norm
 
 WEIGHTS_AT_ONCE = 2**22
 
@@ -181,7 +181,7 @@ def _heaviest(weights: Tensor, same: Tensor | None) -> Tensor:
 
 @dataclass(frozen=True)
 class FixedPoints:
-    """Attractors reached from the stored patterns, those that most patterns lead to first.
+    """Attractors reached from the stored patterns and from given starts, the most reached first.
 
     Attributes:
         state: `(A, d)`.
@@ -189,12 +189,14 @@ class FixedPoints:
         phase: of each attractor, `(A,)`.
         reached: `(N,)`, which attractor retrieval from each stored pattern ends in; −1 where it did
             not converge, and for patterns that are masked.
+        reached_from: `(T,)`, the same for the given starts.
     """
 
     state: Float[Tensor, "A d"]
     energy: Float[Tensor, " A"]
     phase: Phase
     reached: Int[Tensor, " N"]
+    reached_from: Int[Tensor, " T"]
 
     def patterns_of(self, attractor: int) -> Int[Tensor, " n"]:
         """Indices of the stored patterns from which retrieval ends in this attractor."""
@@ -207,19 +209,21 @@ class FixedPoints:
 
 def fixed_points(
     stored: Float[Tensor, "N d"],
+    starts: Float[Tensor, "T d"] | None = None,
     *,
     steps: int = 1000,
     tol: float | None = None,
     merge: float | None = None,
     **settings: Unpack[Settings],
 ) -> FixedPoints:
-    """The attractors that retrieval reaches from the stored patterns.
+    """The attractors reached from the stored patterns and from given starts.
 
     Each visible stored pattern is a start, in at least float32; ends that lie within `merge` of
-    each other are one attractor. Others may exist that no stored pattern leads to.
+    each other are one attractor. Others may exist that none of the starts leads to.
 
     Args:
         stored: patterns X, `(N, d)`.
+        starts: more states to start from, `(T, d)`.
         steps: the largest number of updates.
         tol: how little an update moves a state that has converged; by default 1e-6 M, or 16
             units of rounding where that is more.
@@ -235,14 +239,20 @@ def fixed_points(
     _check.patterns(stored)
     if stored.dim() != 2:
         raise ShapeError(f"stored has shape {_check.shape_of(stored)}; (N, d) is expected")
+    if starts is not None:
+        _check.state_fits(starts, stored)
+        if starts.dim() != 2:
+            raise ShapeError(f"starts has shape {_check.shape_of(starts)}; (T, d) is expected")
+        _check.finite("starts", starts)
     stored = stored.to(torch.promote_types(stored.dtype, torch.float32))
+    more = stored[:0] if starts is None else starts.to(stored.dtype)
     start, network = build(stored, stored, **settings)
     if not isinstance(network, DenseNetwork) or not network.states_are_alike:
         raise ArgumentError(
             "fixed_points takes one network for all states: no offsets, and beta, mask and bias "
             "without a dimension for states"
         )
-    length = max_norm(start).item() or 1.0
+    length = vector_norm(start, dim=-1).amax().item() or 1.0
     smallest = max(1e-6, 16 * torch.finfo(stored.dtype).eps)
     tol = smallest * length if tol is None else _check.positive("tol", tol)
     merge = 1e-3 * length if merge is None else _check.positive("merge", merge)
@@ -250,16 +260,20 @@ def fixed_points(
         additive = network.inputs(start, "nothing").additive()
         visible = start.new_zeros(1, len(start)) if additive is None else additive
         begun = (visible.reshape(-1, len(start))[0] > -torch.inf).nonzero().squeeze(-1)
-        ends = retrieve(stored[begun], stored, steps=steps, tol=tol, energy=True, **settings)
+        begin = torch.cat([stored[begun], more])
+        ends = retrieve(begin, stored, steps=steps, tol=tol, energy=True, **settings)
         assert ends.converged is not None
         assert ends.energy is not None
         arrived = ends.converged.nonzero().squeeze(-1)
         first, attractor = _coinciding(ends.state[arrived], merge)
+        end_of = torch.full((len(begin),), -1, device=stored.device)
+        end_of[arrived] = attractor
         reached = torch.full((len(stored),), -1, device=stored.device)
-        reached[begun[arrived]] = attractor
+        reached[begun] = end_of[: len(begun)]
         chosen = arrived[first]
         state, energy = ends.state[chosen], ends.energy[chosen]
-        return FixedPoints(state, energy, phase(state, stored, **settings), reached)
+        of_each = phase(state, stored, **settings)
+        return FixedPoints(state, energy, of_each, reached, end_of[len(begun) :])
 
 
 def _coinciding(points: Tensor, radius: float) -> tuple[Tensor, Tensor]:

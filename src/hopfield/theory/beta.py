@@ -16,6 +16,7 @@ from hopfield.theory.patterns import delta, max_norm
 STEP_DOWN = 2 ** (1 / 8)
 PRECISION = 1e-3
 CONFIDENCE = 0.95
+SHOWN = 20  # indices that a message lists
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def storing_beta(
 
     Raises:
         NotStorableError: too many patterns have Δ_i ≤ 0 (duplicates, or hidden by a longer one), so
-            that no β stores the share; the message says how many.
+            that no β stores the share; the message says how many, and which.
         ArgumentError: arguments out of range.
     """
     _check.patterns(stored)
@@ -86,7 +87,8 @@ def storing_beta(
         raise NotStorableError(
             f"{int(hidden.sum())} of {count} {'sampled ' if count < size else ''}patterns have "
             f"Δ_i ≤ 0 (duplicates, or hidden by a longer pattern): no β stores them, so a share of "
-            f"{share:g} is out of reach; {1 - int(hidden.sum()) / count:g} is the most"
+            f"{share:g} is out of reach; {1 - int(hidden.sum()) / count:g} is the most. They are "
+            f"at index {_listed(index[hidden])}: leave them out"
         )
     thresholds = torch.full_like(gaps, torch.inf)
     thresholds[~hidden] = _thresholds(stored.double(), index[~hidden], gaps[~hidden], error)
@@ -101,6 +103,11 @@ def storing_beta(
         thresholds,
         index,
     )
+
+
+def _listed(index: Tensor) -> str:
+    shown = ", ".join(map(str, index[:SHOWN].tolist()))
+    return shown + (" …" if len(index) > SHOWN else "")
 
 
 def _thresholds(stored: Tensor, index: Tensor, gaps: Tensor, error: float) -> Tensor:

@@ -1,12 +1,16 @@
-"""How much one update stretches: its Jacobian."""
+"""How much one update stretches: its Jacobian, and what bounds it."""
+
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.linalg import matrix_norm
 
 from hopfield import _check
 from hopfield.functional import associate
 from hopfield.reduction.inputs import tiles
+from hopfield.theory.patterns import max_norm, spread
 
 NUMBERS_AT_ONCE = 2**24
 
@@ -43,3 +47,55 @@ def jacobian(
         centred = (patterns - mean) * p.unsqueeze(-1).sqrt()
         parts.append(beta * centred.mT @ centred)
     return torch.cat(parts, -3)
+
+
+@dataclass(frozen=True)
+class JacobianNorm:
+    """The norm ‖J‖₂ of the Jacobian at states, and its bounds, `(..., S)` each, in float64.
+
+    With `m = max_i p_i (1 − p_i)`, all of Ramsauer et al. 2020 (arXiv 2008.02217), appendix A.1.5
+    (A2 and A3; the last one because `‖diag p − p pᵀ‖₂ ≤ ½`). None has a condition.
+
+    Attributes:
+        exact: ‖J‖₂.
+        by_weights: 2β‖X‖₂² m: it vanishes where one pattern holds the weight.
+        by_norms: 2βNM² m, which is never smaller.
+        by_spread: β m_max², the same for all states: below 1 there is one fixed point.
+        by_matrix: ½β‖X‖₂², the same for all states.
+    """
+
+    exact: Float[Tensor, "..."]
+    by_weights: Float[Tensor, "..."]
+    by_norms: Float[Tensor, "..."]
+    by_spread: Float[Tensor, "..."]
+    by_matrix: Float[Tensor, "..."]
+
+
+def jacobian_norm(
+    state: Float[Tensor, "*states S d"], stored: Float[Tensor, "*lead N d"], beta: float
+) -> JacobianNorm:
+    """The norm of the Jacobian of the softmax update beside its bounds.
+
+    Args:
+        state: states ξ, `(..., S, d)`.
+        stored: patterns X, `(..., N, d)`.
+        beta: inverse temperature β > 0, a number.
+
+    Raises:
+        ShapeError, DtypeError, ArgumentError: arguments that do not fit.
+    """
+    state, stored = state.double(), stored.double()
+    exact = matrix_norm(jacobian(state, stored, beta), 2)
+    chunk = max(1, NUMBERS_AT_ONCE // (stored.shape[:-1].numel() or 1))
+    parts = [state[..., rows, :] for rows in tiles(state.shape[-2], chunk)]
+    weights = [associate(part, stored, beta=beta) for part in parts]
+    most = torch.cat([(p * (1 - p)).amax(-1) for p in weights], -1)
+    largest = matrix_norm(stored, 2).square().unsqueeze(-1)
+    norms = stored.shape[-2] * max_norm(stored).square().unsqueeze(-1)
+    return JacobianNorm(
+        exact,
+        by_weights=2 * beta * largest * most,
+        by_norms=2 * beta * norms * most,
+        by_spread=(beta * spread(stored).square().unsqueeze(-1)).expand_as(exact),
+        by_matrix=(0.5 * beta * largest).expand_as(exact),
+    )

@@ -1,4 +1,4 @@
-"""What the theorems need to know of the stored patterns: Δ_i, M and m_max."""
+"""What the theorems need to know of the stored patterns: Δ_i, M and m_max; random ones."""
 
 import torch
 from jaxtyping import Float, Int
@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.linalg import vector_norm
 
 from hopfield import _check
+from hopfield.errors import ShapeError
 from hopfield.reduction.inputs import tiles
 
 ROWS_AT_ONCE, COLUMNS_AT_ONCE = 512, 4096
@@ -54,6 +55,24 @@ def delta(
     return torch.cat(result, -1).to(torch.promote_types(stored.dtype, torch.float32))
 
 
+def unstorable(stored: Float[Tensor, "N d"]) -> Int[Tensor, " n"]:
+    """Indices of the patterns that no β stores: those with Δ_i ≤ 0.
+
+    They are duplicates, or hidden by a longer pattern that resembles them more than they resemble
+    themselves.
+
+    Args:
+        stored: patterns X, `(N, d)`.
+
+    Raises:
+        ShapeError, DtypeError: patterns that do not fit.
+    """
+    _check.patterns(stored)
+    if stored.dim() != 2:
+        raise ShapeError(f"stored has shape {_check.shape_of(stored)}; (N, d) is expected")
+    return (delta(stored) <= 0).nonzero().squeeze(-1)
+
+
 def max_norm(stored: Float[Tensor, "*lead N d"]) -> Float[Tensor, "*lead"]:
     """M: the largest norm ‖x_i‖ of a stored pattern.
 
@@ -81,3 +100,11 @@ def spread(stored: Float[Tensor, "*lead N d"]) -> Float[Tensor, "*lead"]:
     """
     _check.patterns(stored)
     return vector_norm(stored - stored.mean(-2, keepdim=True), dim=-1).amax(-1)
+
+
+def on_sphere(
+    count: int, d: int, radius: float, generator: torch.Generator
+) -> Float[Tensor, "count d"]:
+    """Patterns drawn uniformly on the sphere of that radius, `(count, d)`, float64."""
+    drawn = torch.randn(count, d, generator=generator, dtype=torch.float64)
+    return radius * drawn / vector_norm(drawn, dim=-1, keepdim=True)

@@ -1,4 +1,4 @@
-"""When a pattern is stored, and how far from it one update ends."""
+"""When a pattern is stored, how fast one update nears it, and how far from it that ends."""
 
 import math
 from typing import Any
@@ -27,11 +27,12 @@ def covered(theorem: str, separation: Any, similarity: str, bias: Tensor | None)
 def is_stored(
     stored: Float[Tensor, "*lead N d"],
     beta: float,
+    index: Int[Tensor, " n"] | None = None,
     *,
     separation: Any = "softmax",
     similarity: str = "dot",
     bias: Tensor | None = None,
-) -> Bool[Tensor, "*lead N"]:
+) -> Bool[Tensor, "*lead n"]:
     """Whether each pattern is guaranteed to be stored at this β.
 
     A pattern is stored if a ball round it holds exactly one fixed point, to which all states in it
@@ -43,12 +44,13 @@ def is_stored(
     Args:
         stored: patterns X, `(..., N, d)`.
         beta: inverse temperature β > 0, a number.
+        index: `(n,)`, which patterns are asked about; by default all of them.
         separation: refused unless it is softmax.
         similarity: refused unless it is the dot product.
         bias: refused unless it is None.
 
     Returns:
-        `(..., N)`.
+        `(..., n)`.
 
     Raises:
         NotCoveredError: a separation, similarity or bias that the theorem does not cover.
@@ -56,12 +58,106 @@ def is_stored(
     """
     covered("the storage theorem", separation, similarity, bias)
     beta = _check.positive("beta", beta)
-    gaps = delta(stored).double()
+    _check.patterns(stored)
+    gaps = delta(stored, index).double()
     size = stored.shape[-2]
     if size == 1:
         return torch.ones_like(gaps, dtype=torch.bool)
     product = 2 * (size - 1) * size * beta * max_norm(stored).double().square().unsqueeze(-1)
     return (gaps >= 2 / (beta * size) + product.log() / beta) & (product > 1)
+
+
+def storage_radius(stored: Float[Tensor, "*lead N d"], beta: float) -> Float[Tensor, "*lead"]:
+    """Radius 1/(βNM) of the balls round stored patterns in which all states are theirs.
+
+    Ramsauer et al. 2020 (arXiv 2008.02217), definition 1 and theorem A5: from inside the ball of a
+    pattern for which `is_stored` holds, retrieval ends in its one fixed point. What lies outside
+    may end there, too. +inf where all patterns are 0.
+
+    Args:
+        stored: patterns X, `(..., N, d)`.
+        beta: inverse temperature β > 0, a number.
+
+    Returns:
+        `(...)`, in units of pattern length.
+
+    Raises:
+        ShapeError, DtypeError, ArgumentError: arguments that do not fit.
+    """
+    beta = _check.positive("beta", beta)
+    return 1 / (beta * stored.shape[-2] * max_norm(stored))
+
+
+def fixed_point_error_bound(
+    stored: Float[Tensor, "*lead N d"], beta: float
+) -> Float[Tensor, "*lead N"]:
+    """A bound on how far the fixed point of a stored pattern lies from the pattern.
+
+    `‖x_i* − x_i‖ ≤ 2e (N − 1) exp(−βΔ_i) M` (Ramsauer et al. 2020, arXiv 2008.02217, theorem 5 with
+    A9), where `is_stored` holds: the fixed point then lies within 1/(βNM), and so within the
+    1/(2βM) that the theorem asks for. The same bounds the error of one update from any state within
+    1/(2βM) of the pattern.
+
+    Args:
+        stored: patterns X, `(..., N, d)`.
+        beta: inverse temperature β > 0, a number.
+
+    Returns:
+        `(..., N)`, in units of pattern length; +inf where the pattern is not known to be stored, 0
+        for one pattern alone.
+
+    Raises:
+        ShapeError, DtypeError, ArgumentError: arguments that do not fit.
+    """
+    beta = _check.positive("beta", beta)
+    certain, gaps = is_stored(stored, beta), delta(stored).double()
+    size, radius = stored.shape[-2], max_norm(stored).double().unsqueeze(-1)
+    if size == 1:
+        return torch.zeros_like(gaps)
+    bound = (1 + math.log(2 * (size - 1)) - beta * gaps + radius.log()).exp()
+    return torch.where(certain, bound, torch.inf)
+
+
+def convergence_rate_bound(
+    state: Float[Tensor, "*states S d"],
+    stored: Float[Tensor, "*lead N d"],
+    beta: float,
+    *,
+    target: Int[Tensor, " S"],
+) -> Float[Tensor, "*states S"]:
+    """A bound on the share of the distance to the fixed point that one update leaves.
+
+    `‖f(ξ) − x_i*‖ ≤ ‖Jᵐ‖₂ ‖ξ − x_i*‖` with
+    `‖Jᵐ‖₂ ≤ 2βNM² (N − 1) exp(−β (Δ_i − 2 max{‖ξ − x_i‖, ‖x_i* − x_i‖} M))`: Ramsauer et al. 2020
+    (arXiv 2008.02217), theorem 4. It speaks of patterns that `is_stored` and of states within
+    `storage_radius` of them, and the fixed point is taken to be as far away as that radius at most.
+
+    Args:
+        state: states ξ, `(..., S, d)`.
+        stored: patterns X, `(..., N, d)`.
+        beta: inverse temperature β > 0, a number.
+        target: `(S,)`, the index i of the pattern that each state is meant to retrieve.
+
+    Returns:
+        `(..., S)`: below 1 the update contracts; +inf where the conditions fail, 0 for one pattern
+        alone.
+
+    Raises:
+        ShapeError, DtypeError, ArgumentError: arguments that do not fit.
+    """
+    beta = _check.positive("beta", beta)
+    target = _targets(state, stored, target)
+    size = stored.shape[-2]
+    distance = _distance(state, stored, target)
+    if size == 1:
+        return torch.zeros_like(distance)
+    certain, gaps = is_stored(stored, beta, target), delta(stored, target).double()
+    radius = max_norm(stored).double().unsqueeze(-1)
+    within = 1 / (beta * size * radius)
+    exponent = -beta * (gaps - 2 * torch.maximum(distance, within) * radius)
+    factor = math.log(2 * beta * size * (size - 1)) + 2 * radius.log()
+    inside = distance <= within * (1 + 1e-12)
+    return torch.where(certain & inside, (exponent + factor).exp(), torch.inf)
 
 
 def retrieval_error_bound(
@@ -98,6 +194,18 @@ def retrieval_error_bound(
     """
     covered("the error bound", separation, similarity, bias)
     beta = _check.positive("beta", beta)
+    target = _targets(state, stored, target)
+    size = stored.shape[-2]
+    radius = max_norm(stored).double().unsqueeze(-1)
+    distance = _distance(state, stored, target)
+    if size == 1:
+        return torch.zeros_like(distance).to(state.dtype)
+    exponent = -beta * (delta(stored, target).double() - 2 * distance * radius)
+    return (exponent + math.log(2 * (size - 1)) + radius.log()).exp().to(state.dtype)
+
+
+def _targets(state: Tensor, stored: Tensor, target: Tensor) -> Tensor:
+    """Checked arguments: an index of a pattern for each state."""
     _check.patterns(stored)
     _check.state_fits(state, stored)
     target = _check.indices("target", target, stored.shape[-2])
@@ -106,10 +214,9 @@ def retrieval_error_bound(
             f"target has shape {_check.shape_of(target)}; one index for each of the "
             f"{state.shape[-2]} states is expected"
         )
-    size = stored.shape[-2]
-    radius = max_norm(stored).double().unsqueeze(-1)
-    distance = vector_norm((state - stored[..., target, :]).double(), dim=-1)
-    if size == 1:
-        return torch.zeros_like(distance).to(state.dtype)
-    exponent = -beta * (delta(stored, target).double() - 2 * distance * radius)
-    return (exponent + math.log(2 * (size - 1)) + radius.log()).exp().to(state.dtype)
+    return target
+
+
+def _distance(state: Tensor, stored: Tensor, target: Tensor) -> Tensor:
+    """‖ξ − x_i‖, `(..., S)`."""
+    return vector_norm((state - stored[..., target, :]).double(), dim=-1)

@@ -1,0 +1,58 @@
+"""What looks at a landscape share: checked arguments, and where retrieval ends."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Unpack
+
+import torch
+from torch import Tensor
+from torch.linalg import vector_norm
+
+from hopfield import _check
+from hopfield.errors import ArgumentError, ConvergenceWarning, ShapeError
+from hopfield.retrieval import Retrieval, retrieve
+from hopfield.settings import Settings
+
+STEPS = 10_000
+STILL, SAME = 1e-6, 1e-3  # shares of M: a state that stopped; two ends that are one
+
+
+def checked(stored: Tensor) -> Tensor:
+    """Stored patterns `(N, d)` without NaN, in float64."""
+    _check.patterns(stored)
+    if stored.dim() != 2:
+        raise ShapeError(f"stored has shape {_check.shape_of(stored)}; (N, d) is expected")
+    _check.finite("stored", stored)
+    return stored.double()
+
+
+def betas_of(betas: Sequence[float]) -> list[float]:
+    """Inverse temperatures, rising."""
+    found = [_check.positive("betas", beta) for beta in betas]
+    if not found or sorted(set(found)) != found:
+        raise ArgumentError(f"betas is {found}; rising numbers above 0, at least one, are expected")
+    return found
+
+
+def length_of(stored: Tensor) -> float:
+    """M, the largest norm of a pattern; 1 if all are 0."""
+    return vector_norm(stored, dim=-1).amax().item() or 1.0
+
+
+def settled(state: Tensor, stored: Tensor, **settings: Unpack[Settings]) -> Retrieval:
+    """States at convergence; those that do not converge count as they are."""
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # callers look at `converged`
+        tol = STILL * length_of(stored)
+        return retrieve(state, stored, steps=STEPS, tol=tol, energy=True, **settings)
+
+
+def returns(
+    start: Tensor, attractor: Tensor, stored: Tensor, **settings: Unpack[Settings]
+) -> Tensor:
+    """Whether retrieval from each start, `(..., d)`, ends in its attractor, `(..., d)`."""
+    flat = start.reshape(-1, start.shape[-1])
+    end = settled(flat, stored, **settings)
+    assert end.converged is not None
+    near = vector_norm(end.state.view_as(start) - attractor, dim=-1) <= SAME * length_of(stored)
+    return near & end.converged.view(start.shape[:-1])

@@ -1,0 +1,82 @@
+"""Whether capacity grows exponentially with the dimension, or as a power of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from hopfield.errors import ArgumentError
+from hopfield.theory.measure import MeasuredCapacity
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A straight line through the logarithms of capacities, by least squares over all trials.
+
+    Attributes:
+        exponent: its slope: of `exp(exponent · d)`, or of `d^exponent`.
+        interval: of the slope, 95 %.
+        intercept: the logarithm of the factor before it.
+        residual: root of the mean square of what is left, in natural logarithms.
+    """
+
+    exponent: float
+    interval: tuple[float, float]
+    intercept: float
+    residual: float
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Two laws of growth for the same capacities.
+
+    Attributes:
+        exponential: `N = factor · exp(exponent · d)`.
+        power: `N = factor · d^exponent`.
+        evidence: by how much the exponential law is likelier, as a difference of log-likelihoods
+            (both have as many parameters, so also of half the AIC); negative where the power is.
+    """
+
+    exponential: Fit
+    power: Fit
+    evidence: float
+
+
+def growth(measured: Sequence[MeasuredCapacity]) -> Growth:
+    """Fit both laws to capacities that were measured at several dimensions.
+
+    Args:
+        measured: at three dimensions at least; trials that reached the largest number that was
+            tried are taken as they are, so leave such dimensions out.
+
+    Raises:
+        ArgumentError: fewer than three dimensions, or censored trials.
+    """
+    dimensions = {capacity.d for capacity in measured}
+    if len(dimensions) < 3:
+        raise ArgumentError(
+            f"capacities at {len(dimensions)} dimensions came; at least three are expected, to "
+            f"tell two laws of growth apart"
+        )
+    if full := [capacity.d for capacity in measured if capacity.censored]:
+        raise ArgumentError(
+            f"at d = {', '.join(map(str, full))} trials reached the largest number that was tried; "
+            f"leave them out, or raise most"
+        )
+    d = np.concatenate([np.full(len(c.trials), float(c.d)) for c in measured])
+    logs = np.concatenate([c.trials.log().numpy() for c in measured])
+    exponential, power = _fit(d, logs), _fit(np.log(d), logs)
+    evidence = len(d) * float(np.log(power.residual) - np.log(exponential.residual))
+    return Growth(exponential, power, evidence)
+
+
+def _fit(x: Array, y: Array) -> Fit:
+    line = stats.linregress(x, y)
+    half = float(stats.t.ppf(0.975, len(x) - 2) * line.stderr)
+    residual = float(np.sqrt(np.mean((y - line.intercept - line.slope * x) ** 2)))
+    bounds = (line.slope - half, line.slope + half)
+    return Fit(float(line.slope), bounds, float(line.intercept), residual)
