@@ -6,10 +6,10 @@ from functools import partial
 import pytest
 import torch
 
+import hopfield
 from hopfield import theory
 from hopfield.energies import Epanechnikov, Hebbian, Modern, Polynomial
 from hopfield.errors import ArgumentError
-from hopfield.theory import measure
 from hopfield.theory.measure import MeasuredCapacity
 
 
@@ -25,15 +25,21 @@ def test_the_known_trial():
 
 
 def test_it_is_the_largest_number_of_which_the_share_is_retrieved():
-    found = theory.measure_capacity(9, 1.0, 1.0, 0.1, trials=1, sample=10_000, seed=4)
+    tried = {}
+
+    def energy(stored):
+        tried[len(stored)] = stored
+        return Modern(stored, beta=1.0)
+
+    found = theory.measure_capacity(9, energy=energy, trials=1, sample=10_000, seed=4)
     (number,) = found.trials.int().tolist()
     assert 10 < number < 100  # found to the last one
     assert math.isnan(found.interval[0])
-    generator = torch.Generator().manual_seed(measure._of_trial(4, 0))
-    pool = measure._Pool(9, math.sqrt(8), "sphere", generator)
     for count, holds in ((number, True), (number + 1, False)):
-        stored = pool.first(count)
-        moved = Modern(stored, beta=1.0).update(stored)
+        stored = tried[count]
+        assert torch.equal(stored, tried[max(tried)][:count])
+        torch.testing.assert_close(stored.norm(dim=-1), torch.full((count,), 8**0.5).double())
+        moved = hopfield.update(stored, stored, beta=1.0)
         share = ((moved - stored).norm(dim=-1) <= 0.1 * math.sqrt(8)).double().mean().item()
         assert (share >= 0.5) == holds
 
