@@ -193,7 +193,7 @@ def test_half_precision_has_the_same_attractors(dtype):
 
 def test_chains_of_near_ends_are_one_attractor():
     ends = torch.tensor([[0.0], [1.8], [0.9], [5.0]])
-    first, group = phases._coinciding(ends, 1.0)
+    first, group = phases.coinciding(ends, 1.0)
     assert first.tolist() == [0, 3]
     assert group.tolist() == [0, 0, 0, 1]
 

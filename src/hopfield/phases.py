@@ -265,7 +265,7 @@ def fixed_points(
         assert ends.converged is not None
         assert ends.energy is not None
         arrived = ends.converged.nonzero().squeeze(-1)
-        first, attractor = _coinciding(ends.state[arrived], merge)
+        first, attractor = coinciding(ends.state[arrived], merge)
         end_of = torch.full((len(begin),), -1, device=stored.device)
         end_of[arrived] = attractor
         reached = torch.full((len(stored),), -1, device=stored.device)
@@ -276,7 +276,7 @@ def fixed_points(
         return FixedPoints(state, energy, of_each, reached, end_of[len(begun) :])
 
 
-def _coinciding(points: Tensor, radius: float) -> tuple[Tensor, Tensor]:
+def coinciding(points: Tensor, radius: float) -> tuple[Tensor, Tensor]:
     """Points within `radius` as groups: a member of each, largest first, and each point's group."""
     group = torch.arange(len(points), device=points.device)
     if len(points) == 0:

@@ -1,7 +1,31 @@
 """Pictures of networks and retrievals, drawn with Matplotlib (`pip install 'hopfield[plot]'`)."""
 
+from hopfield.plot.capacities import capacities
 from hopfield.plot.curves import band, energies, error_bounds, phase_shares
 from hopfield.plot.images import images
+from hopfield.plot.landscapes import bifurcation, landscape
 from hopfield.plot.theme import theme
+from hopfield.plot.trade_offs import (
+    once_against_delta,
+    phase_diagram,
+    share_map,
+    share_once,
+    steps,
+)
 
-__all__ = ["band", "energies", "error_bounds", "images", "phase_shares", "theme"]
+__all__ = [
+    "band",
+    "bifurcation",
+    "capacities",
+    "energies",
+    "error_bounds",
+    "images",
+    "landscape",
+    "once_against_delta",
+    "phase_diagram",
+    "phase_shares",
+    "share_map",
+    "share_once",
+    "steps",
+    "theme",
+]

@@ -1,0 +1,59 @@
+"""Two patterns: one fixed point between them splits into three as β rises."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hopfield.errors import ShapeError
+from hopfield.landscape.network import betas_of, checked
+from hopfield.retrieval import retrieve
+from hopfield.theory.critical import critical_beta
+
+STEPS, STILL = 200_000, 1e-9
+
+
+@dataclass(frozen=True)
+class Bifurcation:
+    """Where retrieval of two patterns ends along β.
+
+    Attributes:
+        beta: `(B,)`.
+        ends: `(B, 3)`, from the first pattern, their mean and the second one: places along the line
+            between the patterns, 1 at the first, 0 at the mean, −1 at the second.
+        critical: 1 / m_max². For patterns of equal length it is where the split is, exactly: for ±x
+            at β‖x‖² = 1. For others the mean is no fixed point, and one end splits off later.
+    """
+
+    beta: Float[Tensor, " B"]
+    ends: Float[Tensor, "B 3"]
+    critical: float
+
+
+def bifurcation(stored: Float[Tensor, "2 d"], betas: Sequence[float]) -> Bifurcation:
+    """Follow the fixed points of two patterns through β; `plot.bifurcation` draws them.
+
+    Args:
+        stored: two patterns that differ, `(2, d)`.
+        betas: inverse temperatures, rising.
+
+    Raises:
+        ShapeError, DtypeError, ArgumentError: arguments that do not fit.
+    """
+    wide, betas = checked(stored), betas_of(betas)
+    if len(wide) != 2:
+        raise ShapeError(f"stored has shape {tuple(stored.shape)}; two patterns are expected")
+    critical = critical_beta(wide).beta
+    mean = wide.mean(0)
+    half = (wide[0] - wide[1]) / 2
+    start = torch.stack([wide[0], mean, wide[1]])
+    tol = STILL * half.norm().item()
+    ends = [
+        (retrieve(start, wide, beta=beta, steps=STEPS, tol=tol).state - mean)
+        @ half
+        / half.dot(half)
+        for beta in betas
+    ]
+    return Bifurcation(torch.tensor(betas, dtype=torch.float64), torch.stack(ends), critical)

@@ -1,0 +1,86 @@
+"""The energy over a plane, and which attractor each of its points leads to."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from hopfield import _check
+from hopfield.energies import EnergyMemory
+from hopfield.errors import ArgumentError, ShapeError
+from hopfield.landscape.network import SAME, STEPS, STILL
+from hopfield.phases import coinciding
+
+MARGIN = 0.25  # of the extent of the patterns, round them
+
+
+@dataclass(frozen=True)
+class Plane:
+    """An energy of patterns with two entries, on a grid of P × P points.
+
+    Attributes:
+        x: `(P,)`, first entries of the points.
+        y: `(P,)`, second entries.
+        energy: `(P, P)`, rows by y; +inf where no pattern is felt.
+        basin: `(P, P)`, which attractor retrieval from there ends in; −1 where it did not converge,
+            and where the state does not move at all.
+        attractor: `(A, 2)`, those that most points lead to first.
+    """
+
+    x: Float[Tensor, " P"]
+    y: Float[Tensor, " P"]
+    energy: Float[Tensor, "P P"]
+    basin: Int[Tensor, "P P"]
+    attractor: Float[Tensor, "A 2"]
+
+
+def plane(
+    memory: EnergyMemory,
+    *,
+    points: int = 101,
+    limits: tuple[float, float, float, float] | None = None,
+) -> Plane:
+    """Energy and basins of a memory whose patterns have two entries; `plot.landscape` draws them.
+
+    Args:
+        memory: of `hopfield.energies`, for example `Modern(stored, beta=4.0)`.
+        points: of the grid, along each axis, at least 2.
+        limits: least and largest x, then y; by default the patterns' with a quarter round them.
+
+    Raises:
+        ShapeError: patterns of another width than 2.
+        ArgumentError: limits that are not in order, or none for a memory that keeps no patterns.
+    """
+    stored = memory.stored
+    if stored.shape[-1] != 2:
+        raise ShapeError(
+            f"the patterns have {stored.shape[-1]} entries; 2 are expected: project them first"
+        )
+    points = _check.positive_int("points", points)
+    left, right, low, high = limits or _round(stored)
+    if not (left < right and low < high):
+        raise ArgumentError(f"limits are {limits}; least and largest x, then y, are expected")
+    x = torch.linspace(left, right, points, dtype=torch.float64, device=stored.device)
+    y = torch.linspace(low, high, points, dtype=torch.float64, device=stored.device)
+    grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).to(stored.dtype).flatten(0, 1)
+    extent = max(right - left, high - low)
+    with torch.no_grad():
+        energy = memory.energy(grid)
+        run = memory.run(grid, STEPS, STILL * extent)
+        left_alone = (run.state == grid).all(-1)  # no pattern is felt, or it is there already
+        arrived = (run.converged & ~left_alone).nonzero().squeeze(-1)
+        first, attractor = coinciding(run.state[arrived], SAME * extent)
+    basin = torch.full((len(grid),), -1, device=stored.device)
+    basin[arrived] = attractor
+    ends = run.state[arrived[first]]
+    return Plane(x, y, energy.view(points, points), basin.view(points, points), ends)
+
+
+def _round(stored: Tensor) -> tuple[float, float, float, float]:
+    if len(stored) == 0:
+        raise ArgumentError("limits are missing, and this memory keeps no patterns to take them of")
+    least, most = stored.amin(0), stored.amax(0)
+    room = MARGIN * (most - least).amax().item() or 1.0
+    (left, low), (right, high) = (least - room).tolist(), (most + room).tolist()
+    return left, right, low, high

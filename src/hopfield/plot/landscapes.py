@@ -1,0 +1,74 @@
+"""Energies as landscapes: contours, basins, the ways of states; two patterns that split."""
+
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
+
+from hopfield import _check
+from hopfield.landscape import Bifurcation, Plane
+from hopfield.plot.theme import COLOURS, axes
+
+LEVELS = 24  # contours
+BASINS = ("#3b82c4", "#e08a1e", "#1d9a76", "#c2416b", "#8a63c9", "#7a8b99", "#b5a01f", "#48a9c5")
+
+
+def landscape(
+    plane: Plane,
+    stored: Float[Tensor, "N 2"],
+    title: str,
+    trajectory: Float[Tensor, "T S 2"] | None = None,
+) -> Any:
+    """An energy over the plane: its contours, its basins in colours, and the ways of states.
+
+    Args:
+        plane: what `hopfield.landscape.plane` returned.
+        stored: the patterns.
+        title: of the picture.
+        trajectory: the states of `retrieve(…, trajectory=True).trajectory`.
+    """
+    colours = _check.extra("matplotlib.colors", "plot")
+    figure, drawn = axes(title, "first entry of the state", "second entry")
+    x, y, energy = (part.numpy(force=True) for part in (plane.x, plane.y, plane.energy))
+    basin = plane.basin.numpy(force=True)
+    shades = colours.ListedColormap(["#00000000", *BASINS])
+    paint = (basin % len(BASINS) + 1) * (basin >= 0)
+    drawn.pcolormesh(x, y, paint, cmap=shades, vmin=0, vmax=len(BASINS), alpha=0.3, linewidth=0)
+    felt = energy[abs(energy) < float("inf")]
+    if felt.size:
+        lines = drawn.contour(x, y, energy, LEVELS, cmap="viridis", linewidths=0.7)
+        figure.colorbar(lines, ax=drawn, label="energy E")
+    if trajectory is not None:
+        for way in trajectory.unbind(1):
+            across, up = way.numpy(force=True).T
+            drawn.plot(across, up, color=COLOURS["bound"], linewidth=1, marker=".", markersize=3)
+    for points, marker, size, name in (
+        (stored, "o", 22, "stored patterns"),
+        (plane.attractor, "x", 40, "attractors"),
+    ):
+        across, up = points.numpy(force=True).T
+        drawn.scatter(
+            across, up, s=size, marker=marker, color=COLOURS["bound"], label=name, zorder=3
+        )
+    drawn.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]), aspect="equal")
+    drawn.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
+    return figure
+
+
+def bifurcation(found: Bifurcation, title: str) -> Any:
+    """The fixed points of two patterns against β, and the exact line at which they split.
+
+    Args:
+        found: what `hopfield.landscape.bifurcation` returned.
+        title: of the picture.
+    """
+    figure, drawn = axes(title, "β / critical β (= β‖x‖² for ±x)", "fixed point between patterns")
+    ratio = (found.beta / found.critical).numpy(force=True)
+    first, middle, second = found.ends.T.numpy(force=True)
+    drawn.plot(ratio, middle, color=COLOURS["all"], linestyle="--", label="from the mean")
+    drawn.plot(ratio, first, color=COLOURS["one"], label="from the first pattern")
+    drawn.plot(ratio, second, color=COLOURS["some"], label="from the second pattern")
+    drawn.axvline(1.0, color=COLOURS["bound"], linewidth=1, linestyle=":", label="β‖x‖² = 1")
+    drawn.set(ylim=(-1.1, 1.1), yticks=[-1, 0, 1], yticklabels=["second", "mean", "first"])
+    drawn.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), fontsize=8, ncols=2)
+    return figure
