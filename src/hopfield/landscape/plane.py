@@ -24,7 +24,7 @@ class Plane:
         y: `(P,)`, second entries.
         energy: `(P, P)`, rows by y; +inf where no pattern is felt.
         basin: `(P, P)`, which attractor retrieval from there ends in; −1 where it did not converge,
-            and where the state does not move at all.
+            or where no other point ends, as where no pattern is felt.
         attractor: `(A, 2)`, those that most points lead to first.
     """
 
@@ -68,12 +68,12 @@ def plane(
     with torch.no_grad():
         energy = memory.energy(grid)
         run = memory.run(grid, STEPS, STILL * extent)
-        left_alone = (run.state == grid).all(-1)  # no pattern is felt, or it is there already
-        arrived = (run.converged & ~left_alone).nonzero().squeeze(-1)
+        arrived = run.converged.nonzero().squeeze(-1)
         first, attractor = coinciding(run.state[arrived], SAME * extent)
+    drawing = (attractor.bincount() > 1).nonzero().squeeze(-1)  # they come first
     basin = torch.full((len(grid),), -1, device=stored.device)
-    basin[arrived] = attractor
-    ends = run.state[arrived[first]]
+    basin[arrived] = torch.where(attractor < len(drawing), attractor, -1)
+    ends = run.state[arrived[first[drawing]]]
     return Plane(x, y, energy.view(points, points), basin.view(points, points), ends)
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
@@ -31,9 +32,9 @@ def landscape(
     figure, drawn = axes(title, "first entry of the state", "second entry")
     x, y, energy = (part.numpy(force=True) for part in (plane.x, plane.y, plane.energy))
     basin = plane.basin.numpy(force=True)
-    shades = colours.ListedColormap(["#00000000", *BASINS])
-    paint = (basin % len(BASINS) + 1) * (basin >= 0)
-    drawn.pcolormesh(x, y, paint, cmap=shades, vmin=0, vmax=len(BASINS), alpha=0.3, linewidth=0)
+    paint = np.ma.masked_less(basin, 0) % len(BASINS)
+    shades, last = colours.ListedColormap(BASINS), len(BASINS) - 1
+    drawn.pcolormesh(x, y, paint, cmap=shades, vmin=0, vmax=last, alpha=0.3, linewidth=0)
     felt = energy[abs(energy) < float("inf")]
     if felt.size:
         lines = drawn.contour(x, y, energy, LEVELS, cmap="viridis", linewidths=0.7)
