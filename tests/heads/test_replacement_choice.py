@@ -8,6 +8,7 @@ import torch
 import transformers
 
 from hopfield.errors import ArgumentError, FileError
+from hopfield.files.ledger import Ledger
 from hopfield.heads.replacement import (
     GaussianAttention,
     MeanOutput,
@@ -22,7 +23,6 @@ from hopfield.heads.replacement import (
     score_heads,
 )
 from hopfield.heads.replacement.damage import Damage
-from hopfield.heads.replacement.ledger import Ledger
 from hopfield.heads.replacement.measure import CausalLoss, Embedding, MaskedLoss
 from hopfield.heads.replacement.reuse import Blocks
 from hopfield.heads.replacement.scores import Estimate, HeadScore, estimate

@@ -5,11 +5,11 @@ import sys
 import warnings
 
 from hopfield._text import printable
-from hopfield.cli import demo, heads, repertoire
+from hopfield.cli import claims, demo, heads, repertoire
 from hopfield.cli.commands import add_commands
 from hopfield.errors import HopfieldError
 
-COMMANDS = {"demo": demo, "repertoire": repertoire, "heads": heads}
+COMMANDS = {"demo": demo, "claims": claims, "repertoire": repertoire, "heads": heads}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from hopfield import _check
+from hopfield.files.ledger import Ledger
 from hopfield.heads.replacement.candidates import Candidates
 from hopfield.heads.replacement.damage import Damage
-from hopfield.heads.replacement.ledger import Ledger
 from hopfield.heads.replacement.measure import Measure
 from hopfield.heads.replacement.replacement import Replacement
 from hopfield.heads.replacement.scores import Estimate, HeadScore, estimate

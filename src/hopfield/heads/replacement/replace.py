@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from hopfield import _check
 from hopfield.errors import ArgumentError
 from hopfield.files.claim import claim
+from hopfield.files.ledger import Ledger
 from hopfield.files.whole import written_whole
 from hopfield.heads.corpus import LONGEST, Corpus
 from hopfield.heads.fitting import places, sequences_for
@@ -25,7 +26,6 @@ from hopfield.heads.replacement.damage import Damage
 from hopfield.heads.replacement.distil import distil
 from hopfield.heads.replacement.gaussian import GaussianAttention
 from hopfield.heads.replacement.install import Plan, replace_heads, replaced
-from hopfield.heads.replacement.ledger import Ledger
 from hopfield.heads.replacement.measure import measure_of
 from hopfield.heads.replacement.page import page
 from hopfield.heads.replacement.parts import parted

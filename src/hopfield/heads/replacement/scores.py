@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from hopfield.errors import ArgumentError, FileError
+from hopfield.files.ledger import Ledger
 from hopfield.heads.few import interval
 from hopfield.heads.replacement.candidates import Candidates
 from hopfield.heads.replacement.install import replaced
-from hopfield.heads.replacement.ledger import Ledger
 from hopfield.heads.replacement.measure import Measure
 from hopfield.heads.replacement.reuse import Blocks
 from hopfield.huggingface.recording import in_eval_mode

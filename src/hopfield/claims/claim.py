@@ -1,0 +1,128 @@
+"""A claim, what was found of it, and what is handed to the function that checks it."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from scipy import stats
+
+from hopfield.files.ledger import Ledger
+from hopfield.report import Figure
+
+
+class Verdict(StrEnum):
+    """What a check came to."""
+
+    REPRODUCES = "reproduces"
+    PARTLY = "partly"
+    DOES_NOT = "does not"
+    NOT_TESTABLE = "not testable here"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A number with its interval.
+
+    Attributes:
+        name: what it is, with its unit.
+        value: it.
+        low: lower end of its 95 % interval; None where there is none, or no end.
+        high: upper end.
+    """
+
+    name: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    def __post_init__(self) -> None:
+        for end in ("low", "high"):
+            value = getattr(self, end)
+            if value is not None and not math.isfinite(value):
+                object.__setattr__(self, end, None)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found.
+
+    Attributes:
+        verdict: by the criterion of the claim.
+        reason: why, in words.
+        numbers: what was measured; the first ones are those of the criterion.
+        data: what pictures are drawn of, as JSON has it.
+    """
+
+    verdict: Verdict
+    reason: str
+    numbers: Sequence[Measured] = ()
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How claims are checked.
+
+    Attributes:
+        quick: whether in a small form that takes seconds.
+        seed: of all that is random.
+        model: a transformers model, as a folder or a name of the hub; None: claims on heads are not
+            testable.
+        text: a file or folder of text for it.
+        progress: whether to show progress.
+        ledger: keeps the parts of long checks.
+        name: of the claim that is being checked.
+    """
+
+    quick: bool
+    seed: int
+    model: str | None
+    text: Path | None
+    progress: bool
+    ledger: Ledger
+    name: str
+
+    def part(self, name: str, find: Callable[..., Any], *arguments: Any) -> Any:
+        """A part of a check, as JSON has it: found now, or kept from a run that was stopped."""
+        key = f"{self.name}: {name}"
+        if key not in self.ledger:
+            self.ledger[key] = find(*arguments)
+        return self.ledger[key]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement of the paper, and how it is checked.
+
+    Attributes:
+        name: by which it is called.
+        source: where the paper says it.
+        says: what it says, in our words.
+        criterion: when it counts as reproduced, fixed before any run.
+        check: finds out.
+        draw: the pictures of a finding.
+    """
+
+    name: str
+    source: str
+    says: str
+    criterion: str
+    check: Callable[[Setting], Finding]
+    draw: Callable[[Finding], Sequence[Figure]] = lambda finding: ()
+
+
+def share(name: str, successes: int, trials: int) -> Measured:
+    """A share with the exact interval of Clopper and Pearson."""
+    bounds = stats.binomtest(successes, trials).proportion_ci(method="exact")
+    return Measured(name, successes / trials, float(bounds.low), float(bounds.high))
+
+
+def median(name: str, values: Sequence[float]) -> Measured:
+    """A median with the interval that order statistics give, whatever the distribution."""
+    ranked, count = sorted(values), len(values)
+    low, high = (int(stats.binom.ppf(tail, count, 0.5)) for tail in (0.025, 0.975))
+    middle = (ranked[(count - 1) // 2] + ranked[count // 2]) / 2
+    return Measured(name, middle, ranked[max(low - 1, 0)], ranked[min(high, count - 1)])

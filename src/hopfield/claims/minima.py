@@ -1,0 +1,203 @@
+"""Sentence 3: three kinds of minima, over all patterns, over some, and of one."""
+
+import warnings
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.linalg import vector_norm
+from tqdm import tqdm
+
+from hopfield.claims import patterns
+from hopfield.claims.claim import Claim, Finding, Measured, Setting, Verdict
+from hopfield.errors import ConvergenceWarning
+from hopfield.landscape import barrier, basin_by_masking, basin_by_noise, basin_radius, families
+from hopfield.landscape.network import settled
+from hopfield.phases import PhaseLabel, fixed_points, phase
+from hopfield.report import Figure
+from hopfield.theory import critical_beta, max_norm
+
+ALL, MOST = 0.99, 0.5
+NEAR = 0.1  # of the spread of the members, that a metastable state is off their average
+BETAS = {True: 16, False: 48}
+STARTS = {True: 100, False: 400}
+SHOWN = {True: 3, False: 12}  # families
+DIRECTIONS = {True: 8, False: 64}
+NOISE = (0.1, 0.2, 0.4, 0.8, 1.6)  # shares of M
+FAR = 4.0  # shares of M, up to which basins are followed
+MASKED = (0.1, 0.25, 0.5, 0.75)
+
+
+def check(setting: Setting) -> Finding:
+    """The phases of converged states along β, and the families in between."""
+    numbers, held, data = [], [], {}
+    sets = {"clusters": patterns.clusters(setting.seed), "digits": patterns.digits()}
+    sentences = patterns.sentences(setting)
+    for name, stored in (sets if sentences is None else sets | {"sentences": sentences}).items():
+        found = setting.part(f"{name}, along β", _along_beta, stored, setting)
+        data[name] = found
+        at = {label: max(found["shares"][label.name]) for label in PhaseLabel}
+        numbers += [
+            Measured(f"{name}: most states that are {label.name.lower().replace('_', ' ')}", value)
+            for label, value in at.items()
+            if label != PhaseLabel.NONE
+        ]
+        beta = found["beta"][_peak(found["shares"][PhaseLabel.METASTABLE.name])]
+        of = setting.part(f"{name}, families", _families, stored, beta, setting)
+        found["families"] = of
+        if of["off"] is not None:
+            numbers += [
+                Measured(f"{name}: metastable states at β = {beta:.3g}", of["count"]),
+                Measured(f"{name}: patterns of such a family, median", of["members"]),
+                Measured(
+                    f"{name}: how far such a state is off the average of the patterns that hold 90 "
+                    f"% of its weight, as a share of their spread, median",
+                    of["off"],
+                ),
+                Measured(
+                    f"{name}: radius of its basin as a share of M, up to 4, median", of["radius"]
+                ),
+                Measured(
+                    f"{name}: barrier to the next family, as a share of M², median", of["height"]
+                ),
+            ]
+        numbers.append(
+            Measured(
+                f"{name}: below β = 1/m_max², share of patterns that hold 90 % of "
+                f"the one fixed point",
+                found["critical k90"],
+            )
+        )
+        three = (
+            at[PhaseLabel.GLOBAL] >= ALL
+            and at[PhaseLabel.METASTABLE] >= MOST
+            and at[PhaseLabel.FIXED_POINT] >= ALL
+        )
+        average = of["off"] is not None and of["off"] <= NEAR
+        held.append((three, average))
+    if all(three and average for three, average in held):
+        verdict = Verdict.REPRODUCES
+    else:
+        verdict = Verdict.PARTLY if any(three for three, _ in held) else Verdict.DOES_NOT
+    kinds = [n for n, (three, _) in zip(data, held, strict=True) if three]
+    plain = [n for n, (_, average) in zip(data, held, strict=True) if average]
+    reason = (
+        f"All three kinds take their turn along β on {', '.join(kinds) or 'none'} (of "
+        f"{', '.join(data)}). A metastable state is the plain average of its patterns, to "
+        f"{NEAR:.0%} of their spread, on {', '.join(plain) or 'none of them'}; else a weighted one."
+    )
+    return Finding(verdict, reason, numbers, data)
+
+
+def _peak(values: list[float]) -> int:
+    """The middle of the places where a share is largest."""
+    places = [place for place, value in enumerate(values) if value == max(values)]
+    return places[len(places) // 2]
+
+
+def _along_beta(stored: Tensor, setting: Setting) -> dict[str, Any]:
+    generator = torch.Generator().manual_seed(setting.seed)
+    start = stored[torch.randperm(len(stored), generator=generator)[: STARTS[setting.quick]]]
+    critical = critical_beta(stored)
+    betas = torch.logspace(-0.5, 3.0, BETAS[setting.quick], dtype=torch.float64) * critical.beta
+    shares: dict[str, list[float]] = {label.name: [] for label in PhaseLabel}
+    for beta in tqdm(betas.tolist(), desc="phases", disable=not setting.progress, leave=False):
+        label = phase(settled(start, stored, beta=beta).state, stored, beta=beta).label
+        for kind in PhaseLabel:
+            shares[kind.name].append((label == kind).double().mean().item())
+    return {
+        "beta": [float(f"{beta:.4g}") for beta in betas.tolist()],
+        "shares": shares,
+        "critical k90": critical.k90 / len(stored),
+    }
+
+
+def _families(stored: Tensor, beta: float, setting: Setting) -> dict[str, Any]:
+    """The metastable states at one β: members, averages, basins, barriers."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # those are in no family
+        points = fixed_points(stored, steps=10_000, beta=beta)
+    found = families(points, stored, beta=beta)
+    nothing: dict[str, Any] = {"count": len(found), "off": None, "table": []}
+    if len(found) < 2:
+        return nothing
+    off = []
+    for family in found:
+        average = stored[family.holding].mean(0)
+        spread = vector_norm(stored[family.holding] - average, dim=-1).mean()
+        off.append((vector_norm(family.state - average) / spread).item())
+    largest = found[: SHOWN[setting.quick]]
+    state, length = torch.stack([family.state for family in largest]), max_norm(stored).item()
+    how: Any = {"beta": beta, "seed": setting.seed}
+    count = DIRECTIONS[setting.quick]
+    radius = (
+        basin_radius(state, stored, directions=count, most=FAR * length, **how).clamp(
+            max=FAR * length
+        )
+        / length
+    )
+    noise = basin_by_noise(state, stored, [s * length for s in NOISE], draws=count, **how)
+    masked = basin_by_masking(state, stored, MASKED, draws=count, **how)
+    apart = torch.cdist(state, torch.stack([family.state for family in found]))
+    other = apart.masked_fill(apart < 1e-9, torch.inf).argmin(-1)
+    beside = torch.stack([found[n].state for n in other.tolist()])
+    height = barrier(state, beside, stored, beta=beta).height / length**2
+    return {
+        "count": len(found),
+        "members": torch.tensor([len(f.members) for f in found]).double().median().item(),
+        "off": torch.tensor(off).median().item(),
+        "radius": radius.median(-1).values.median().item(),
+        "height": height.median().item(),
+        "table": [
+            [
+                len(family.members),
+                len(family.holding),
+                family.energy,
+                radius[n].median().item(),
+                *noise[n].tolist(),
+                *masked[n].tolist(),
+                height[n].item(),
+            ]
+            for n, family in enumerate(largest)
+        ],
+    }
+
+
+def draw(finding: Finding) -> list[Figure]:
+    """Shares of the phases along β for each set of patterns."""
+    from hopfield import plot
+
+    figures = []
+    for name, data in finding.data.items():
+        beta = torch.tensor(data["beta"])
+        count = 1000
+        label = torch.full((len(beta), count), int(PhaseLabel.METASTABLE))
+        for row in range(len(beta)):
+            fixed = round(count * data["shares"][PhaseLabel.FIXED_POINT.name][row])
+            everywhere = round(count * data["shares"][PhaseLabel.GLOBAL.name][row])
+            label[row, :fixed] = PhaseLabel.FIXED_POINT
+            label[row, count - everywhere :] = PhaseLabel.GLOBAL
+        figures.append(
+            Figure.drawn(
+                partial(plot.phase_shares, beta, label, f"Minima along β: {name}"),
+                f"{name}: the kinds of minima that retrieval from stored patterns ends in.",
+                "Stacked shares of three phases against β.",
+            )
+        )
+    return figures
+
+
+CLAIM = Claim(
+    "three-minima",
+    "abstract, sentence 3; section 2",
+    "The energy has three kinds of minima: a global average, metastable states that average over a "
+    "subset, and single patterns.",
+    f"On clustered patterns and on digits (and sentences, where a model is given), along β, at "
+    f"convergence from stored patterns: somewhere {ALL:.0%} of the ends are global, somewhere more "
+    f"than {MOST:.0%} metastable, somewhere {ALL:.0%} single patterns; and where most are "
+    f"metastable, the median such state is within {NEAR:.0%} of their spread of the plain average "
+    f"of the patterns that hold 90 % of its weight. Partly: the three kinds on one set at least.",
+    check,
+    draw,
+)

@@ -1,0 +1,109 @@
+"""The page of claims, and the same as a page of the documentation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hopfield.claims.claim import Claim, Finding, Measured, Verdict
+from hopfield.report import Report, Section, Table, cell
+
+INTRODUCTION = (
+    "Each statement of the abstract of “Hopfield Networks is All You Need” (Ramsauer et al., arXiv "
+    "2008.02217) is checked by a function, by a criterion that stood in the code before the run. "
+    "Sentence 9, on broad applicability, is what sentences 10 to 12 say in particular; sentence 13 "
+    "names the authors' code."
+)
+INTERVALS = (
+    "Intervals are of 95 % (exact for shares, Student's for capacities, order statistics for "
+    "medians), or, where that is said, the range over seeds."
+)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A claim with what was found of it.
+
+    Attributes:
+        claim: what is said.
+        finding: what was found.
+        seconds: how long that took, where it was not kept from before.
+    """
+
+    claim: Claim
+    finding: Finding
+    seconds: float
+
+
+def page(checked: Sequence[Checked], about: dict[str, Any]) -> Report:
+    """The page: a table of verdicts, then each claim with its numbers and pictures."""
+    rows = [
+        [one.claim.name, one.claim.source, str(one.finding.verdict), one.seconds] for one in checked
+    ]
+    overview = Table(
+        ["claim", "where", "verdict", "seconds"], rows, "What was checked, and what it came to.", 1
+    )
+    return Report(
+        "The claims of “Hopfield Networks is All You Need”",
+        summary(checked),
+        [
+            Section("Verdicts", [INTRODUCTION, INTERVALS], [overview]),
+            *(_section(one) for one in checked),
+            Section("How it was run", tables=[_about(about)]),
+        ],
+    )
+
+
+def summary(checked: Sequence[Checked]) -> str:
+    """How many of each verdict."""
+    counts = {
+        str(verdict): sum(one.finding.verdict == verdict for one in checked) for verdict in Verdict
+    }
+    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+    return f"{len(checked)} claims: {told}." if checked else "No claim was checked yet."
+
+
+def _section(one: Checked) -> Section:
+    claim, finding = one.claim, one.finding
+    rows = [_row(number) for number in finding.numbers]
+    tables = [Table(["measured", "value", "from", "to"], rows, "Numbers.")] if rows else []
+    texts = [
+        f"{claim.says} ({claim.source})",
+        f"Criterion: {claim.criterion}",
+        f"Verdict: {finding.verdict}. {finding.reason}",
+    ]
+    return Section(claim.name, texts, tables, list(claim.draw(finding)))
+
+
+def _row(number: Measured) -> list[object]:
+    ends = ["" if end is None else end for end in (number.low, number.high)]
+    return [number.name, number.value, *ends]
+
+
+def _about(about: dict[str, Any]) -> Table:
+    rows = [[name, "none" if value is None else str(value)] for name, value in about.items()]
+    return Table(["setting", "value"], rows, "Settings, versions and machine.")
+
+
+def markdown(checked: Sequence[Checked], about: dict[str, Any]) -> str:
+    """The page of the documentation."""
+    lines = ["# The claims of the paper, checked", "", summary(checked), "", INTRODUCTION, ""]
+    lines += [INTERVALS, "", "| claim | where | verdict | seconds |", "|---|---|---|--:|"]
+    for one in checked:
+        name, where = one.claim.name, one.claim.source
+        lines.append(f"| [{name}](#{name}) | {where} | {one.finding.verdict} | {one.seconds:.1f} |")
+    for one in checked:
+        lines += ["", f"## {one.claim.name}", "", f"{one.claim.says} ({one.claim.source})", ""]
+        lines += [f"*Criterion.* {one.claim.criterion}", ""]
+        lines += [f"**{one.finding.verdict}.** {one.finding.reason}"]
+        if one.finding.numbers:
+            lines += ["", "| measured | value | 95 % |", "|---|--:|---|"]
+            lines += [_markdown_row(number) for number in one.finding.numbers]
+    lines += ["", "## How it was run", "", "| setting | value |", "|---|---|"]
+    lines += [f"| {name} | {value} |" for name, value in about.items() if value is not None]
+    return "\n".join(lines) + "\n"
+
+
+def _markdown_row(number: Measured) -> str:
+    ends = [end for end in (number.low, number.high) if end is not None]
+    name = number.name.replace("|", "\\|")
+    return f"| {name} | {cell(number.value)} | {' to '.join(map(cell, ends))} |"

@@ -1,0 +1,187 @@
+"""`claims`: check what the paper says, and write what came out."""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from hopfield import _check
+from hopfield.claims.claim import Claim, Finding, Measured, Setting, Verdict
+from hopfield.claims.collection import CLAIMS
+from hopfield.claims.page import Checked, page
+from hopfield.errors import ArgumentError, FileError
+from hopfield.files.claim import claim as claim_folder
+from hopfield.files.ledger import Ledger
+from hopfield.files.whole import written_whole
+
+SETTINGS, PARTS, FOUND, PAGE = "settings.json", "parts.jsonl", "claims.json", "claims.html"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What the checks came to.
+
+    Attributes:
+        checked: the claims of the folder so far, in the order of the abstract.
+        about: how, where and by what they were checked.
+        folder: with `claims.json` and `claims.html`.
+    """
+
+    checked: Sequence[Checked]
+    about: dict[str, Any]
+    folder: Path
+
+    def __str__(self) -> str:
+        width = max(len(one.claim.name) for one in self.checked)
+        lines = [
+            f"{one.claim.name:<{width}}  {one.finding.verdict:<17}  {one.finding.reason}"
+            for one in self.checked
+        ]
+        return "\n".join([*lines, "", f"report: {self.folder / PAGE}"])
+
+
+def claims(
+    out: str | Path = "claims",
+    *,
+    quick: bool = False,
+    only: Sequence[str] = (),
+    model: str | None = None,
+    text: str | Path | None = None,
+    seed: int = 0,
+    progress: bool = False,
+) -> Claims:
+    """Check the statements of the paper's abstract, each by a criterion that was fixed before.
+
+    What is found is kept as soon as it is there: the same call goes on where it was stopped, and
+    one with other names in `only` adds to what the folder holds.
+
+    Args:
+        out: the folder; new, empty, or of a run with the same settings.
+        quick: smaller, in less than three minutes.
+        only: names of claims, see `CLAIMS`; by default all of them.
+        model: a transformers model, as a folder or a name of the hub, for the claims on heads.
+        text: a file or folder of text for it; both or none.
+        seed: of all that is random.
+        progress: whether to show progress.
+
+    Raises:
+        ArgumentError: a name that is none, a model without text, or a folder that holds something
+            else.
+        FileError: what the folder keeps is damaged.
+        MissingExtraError: Matplotlib or scikit-learn is not installed.
+    """
+    for library, extra in (("matplotlib", "plot"), ("sklearn", "learn")):
+        _check.extra(library, extra)  # before the work, not after it
+    for name in only:
+        _check.choice("only", name, CLAIMS)
+    seed, text = _check.seed("seed", seed), None if text is None else Path(text)
+    if (model is None) != (text is None):
+        raise ArgumentError("a model needs a text and a text a model: give both, or none of them")
+    if text is not None and not text.exists():
+        raise FileError(f"{text} is not there; a file or folder of text is expected")
+    out = Path(out)
+    settings: dict[str, Any] = {
+        "quick": quick,
+        "seed": seed,
+        "model": model,
+        "text": text and str(text),
+    }
+    claim_folder(out, SETTINGS, {**settings, "version": metadata.version("hopfield")}, "run")
+    ledger = Ledger(out / PARTS)
+    about = {**settings, "model": _short(model), "text": _short(settings["text"]), **_machine()}
+    wanted = [name for name in CLAIMS if name in only or not only]
+    missing = [name for name in wanted if _key(name) not in ledger]
+    with tqdm(missing, disable=not progress, unit="claim", leave=False) as bar:
+        for name in bar:
+            bar.set_description(name)
+            setting = Setting(quick, seed, model, text, progress, ledger, name)
+            begun = time.perf_counter()
+            finding = CLAIMS[name].check(setting)
+            seconds = time.perf_counter() - begun
+            ledger[_key(name)] = {**asdict(finding), "seconds": round(seconds, 2)}
+            _write(out, ledger, about)
+    return _write(out, ledger, about)
+
+
+def load(path: str | Path) -> tuple[list[Checked], dict[str, Any]]:
+    """The claims of a `claims.json`, and how they were checked.
+
+    Raises:
+        FileError: it is no such file.
+    """
+    try:
+        held = json.loads(Path(path).read_text("utf-8"))
+        if held["format"] != FORMAT:
+            raise ValueError(f"format {held['format']!r}, not {FORMAT}")
+        return [_checked(row) for row in held["claims"]], held["about"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileError(f"{path} is no file of claims, or is damaged ({error})") from error
+
+
+def _key(name: str) -> str:
+    return f"claim {name}"
+
+
+def _write(out: Path, ledger: Ledger, about: dict[str, Any]) -> Claims:
+    """`claims.json` and the page, of all that the folder holds."""
+    rows = [
+        {
+            "name": claim.name,
+            "source": claim.source,
+            "says": claim.says,
+            "criterion": claim.criterion,
+            **ledger[_key(claim.name)],
+        }
+        for claim in CLAIMS.values()
+        if _key(claim.name) in ledger
+    ]
+    found = {"format": FORMAT, "about": about, "claims": rows}
+    with written_whole(out / FOUND) as part:
+        part.write_text(json.dumps(found, ensure_ascii=False, indent=None) + "\n", "utf-8")
+    checked = [_checked(row) for row in rows]
+    page(checked, about).save(out / PAGE)
+    return Claims(checked, about, out)
+
+
+def _checked(row: dict[str, Any]) -> Checked:
+    numbers = [Measured(**number) for number in row["numbers"]]
+    finding = Finding(Verdict(row["verdict"]), row["reason"], numbers, row["data"])
+    known = CLAIMS.get(row["name"])
+    draw = known.draw if known is not None else lambda finding: ()
+    texts = (row["name"], row["source"], row["says"], row["criterion"])
+    return Checked(Claim(*texts, _refuse, draw), finding, row["seconds"])
+
+
+def _refuse(setting: Setting) -> Finding:
+    raise NotImplementedError("a claim that was read from a file is not checked again")
+
+
+def _short(path: str | None) -> str | None:
+    """A name of the hub as it is; of a path on this machine its end."""
+    return None if path is None else "/".join(Path(path).parts[-2:])
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "hopfield": metadata.version("hopfield"),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "machine": f"{_processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+        return next(line.partition(": ")[2] for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
