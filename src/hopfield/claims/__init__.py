@@ -2,6 +2,6 @@
 
 from hopfield.claims.claim import Claim, Finding, Measured, Verdict
 from hopfield.claims.collection import CLAIMS
-from hopfield.claims.run import Claims, claims
+from hopfield.claims.run import Claims, claims, load
 
-__all__ = ["CLAIMS", "Claim", "Claims", "Finding", "Measured", "Verdict", "claims"]
+__all__ = ["CLAIMS", "Claim", "Claims", "Finding", "Measured", "Verdict", "claims", "load"]

@@ -47,27 +47,16 @@ def check(setting: Setting) -> Finding:
         of = setting.part(f"{name}, families", _families, stored, beta, setting)
         found["families"] = of
         if of["off"] is not None:
+            where = f"{name}, β = {beta:.3g}"
             numbers += [
-                Measured(f"{name}: metastable states at β = {beta:.3g}", of["count"]),
-                Measured(f"{name}: patterns of such a family, median", of["members"]),
-                Measured(
-                    f"{name}: how far such a state is off the average of the patterns that hold 90 "
-                    f"% of its weight, as a share of their spread, median",
-                    of["off"],
-                ),
-                Measured(
-                    f"{name}: radius of its basin as a share of M, up to 4, median", of["radius"]
-                ),
-                Measured(
-                    f"{name}: barrier to the next family, as a share of M², median", of["height"]
-                ),
+                Measured(f"{where}: metastable states", of["count"]),
+                Measured(f"{where}: patterns of a family, median", of["members"]),
+                Measured(f"{where}: distance to the plain average, in spreads, median", of["off"]),
+                Measured(f"{where}: radius of a basin, in M, up to {FAR:g}, median", of["radius"]),
+                Measured(f"{where}: barrier to the next family, in M², median", of["height"]),
             ]
         numbers.append(
-            Measured(
-                f"{name}: below β = 1/m_max², share of patterns that hold 90 % of "
-                f"the one fixed point",
-                found["critical k90"],
-            )
+            Measured(f"{name}: k90 / N of the one fixed point, β < 1/m_max²", found["critical k90"])
         )
         three = (
             at[PhaseLabel.GLOBAL] >= ALL
@@ -83,8 +72,8 @@ def check(setting: Setting) -> Finding:
     kinds = [n for n, (three, _) in zip(data, held, strict=True) if three]
     plain = [n for n, (_, average) in zip(data, held, strict=True) if average]
     reason = (
-        f"All three kinds take their turn along β on {', '.join(kinds) or 'none'} (of "
-        f"{', '.join(data)}). A metastable state is the plain average of its patterns, to "
+        f"All three kinds take their turn along β on {len(kinds)} of {len(data)} sets "
+        f"({', '.join(data)}). A metastable state is the plain average of its patterns, to "
         f"{NEAR:.0%} of their spread, on {', '.join(plain) or 'none of them'}; else a weighted one."
     )
     return Finding(verdict, reason, numbers, data)

@@ -16,6 +16,7 @@ from hopfield.report import Figure
 from hopfield.theory import is_stored, max_norm, on_sphere, retrieval_error_bound, storing_beta
 
 NOISE, ERROR, STORED = 0.1, 1e-3, 0.99
+LITTLE = 0.02  # noise of the grid, of which the theorems speak for most patterns
 OF_SETTLED = 0.95
 TESTED = {True: 500, False: 2000}
 SIZES = {True: (20, 200), False: (20, 60, 200, 600, 1700)}
@@ -79,7 +80,7 @@ def _compared(stored: Tensor, setting: Setting) -> dict[str, Any]:
 
 def _grid(stored: Tensor, beta: float, setting: Setting) -> dict[str, Any]:
     betas = torch.logspace(-2.5, 0.7, BETAS[setting.quick], dtype=torch.float64) * beta
-    noise = NOISE * max_norm(stored).item()
+    noise = LITTLE * max_norm(stored).item()
     return patterns.written(
         trade_off(
             stored,
@@ -101,7 +102,7 @@ def draw(finding: Finding) -> list[Figure]:
     for name, data in finding.data.items():
         grid = patterns.grid_of(data)
         last = len(grid.beta) * 4 // 5
-        said = f"{name}, noise of 10 % of M"
+        said = f"{name}, noise of {LITTLE:.0%} of M"
         cell = f"{name}, N = {grid.sizes[-1]}, β = {grid.beta[last]:.3g}"
         of = grid.retrieved()
         pictures = {

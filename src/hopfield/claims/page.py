@@ -1,10 +1,12 @@
 """The page of claims, and the same as a page of the documentation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hopfield.claims.claim import Claim, Finding, Measured, Verdict
+from hopfield.files.whole import make_folder, written_whole
 from hopfield.report import Report, Section, Table, cell
 
 INTRODUCTION = (
@@ -13,6 +15,7 @@ INTRODUCTION = (
     "Sentence 9, on broad applicability, is what sentences 10 to 12 say in particular; sentence 13 "
     "names the authors' code."
 )
+PICTURES = "images/claims"
 INTERVALS = (
     "Intervals are of 95 % (exact for shares, Student's for capacities, order statistics for "
     "medians), or, where that is said, the range over seeds."
@@ -84,10 +87,38 @@ def _about(about: dict[str, Any]) -> Table:
     return Table(["setting", "value"], rows, "Settings, versions and machine.")
 
 
-def markdown(checked: Sequence[Checked], about: dict[str, Any]) -> str:
-    """The page of the documentation."""
+def document(checked: Sequence[Checked], about: dict[str, Any], folder: Path) -> Path:
+    """Write the page of the documentation, `claims.md`, and its pictures into a folder."""
+    pictures = folder / PICTURES
+    make_folder(pictures)
+    shown: dict[str, list[tuple[str, str]]] = {}
+    for one in checked:
+        shown[one.claim.name] = []
+        for number, figure in enumerate(one.claim.draw(one.finding), 1):
+            path = pictures / f"{one.claim.name}-{number}.png"
+            path.write_bytes(figure.light)
+            shown[one.claim.name].append((f"{PICTURES}/{path.name}", figure.caption))
+    target = folder / "claims.md"
+    with written_whole(target) as part:
+        part.write_text(markdown(checked, about, shown), "utf-8")
+    return target
+
+
+def markdown(
+    checked: Sequence[Checked],
+    about: dict[str, Any],
+    pictures: Mapping[str, Sequence[tuple[str, str]]],
+) -> str:
+    """The page of the documentation.
+
+    Args:
+        checked: the claims.
+        about: how they were checked.
+        pictures: of each claim, by name: path and caption.
+    """
     lines = ["# The claims of the paper, checked", "", summary(checked), "", INTRODUCTION, ""]
-    lines += [INTERVALS, "", "| claim | where | verdict | seconds |", "|---|---|---|--:|"]
+    lines += [f"{INTERVALS} This page was written by `python -m benchmarks.claims`.", ""]
+    lines += ["| claim | where | verdict | seconds |", "|---|---|---|--:|"]
     for one in checked:
         name, where = one.claim.name, one.claim.source
         lines.append(f"| [{name}](#{name}) | {where} | {one.finding.verdict} | {one.seconds:.1f} |")
@@ -96,8 +127,10 @@ def markdown(checked: Sequence[Checked], about: dict[str, Any]) -> str:
         lines += [f"*Criterion.* {one.claim.criterion}", ""]
         lines += [f"**{one.finding.verdict}.** {one.finding.reason}"]
         if one.finding.numbers:
-            lines += ["", "| measured | value | 95 % |", "|---|--:|---|"]
+            lines += ["", "| measured | value | interval |", "|---|--:|---|"]
             lines += [_markdown_row(number) for number in one.finding.numbers]
+        for path, caption in pictures.get(one.claim.name, ()):
+            lines += ["", f"![{caption}]({path})"]
     lines += ["", "## How it was run", "", "| setting | value |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in about.items() if value is not None]
     return "\n".join(lines) + "\n"

@@ -109,7 +109,9 @@ def claims(
             seconds = time.perf_counter() - begun
             ledger[_key(name)] = {**asdict(finding), "seconds": round(seconds, 2)}
             _write(out, ledger, about)
-    return _write(out, ledger, about)
+    checked = _write(out, ledger, about)
+    page(checked, about).save(out / PAGE)
+    return Claims(checked, about, out)
 
 
 def load(path: str | Path) -> tuple[list[Checked], dict[str, Any]]:
@@ -131,8 +133,8 @@ def _key(name: str) -> str:
     return f"claim {name}"
 
 
-def _write(out: Path, ledger: Ledger, about: dict[str, Any]) -> Claims:
-    """`claims.json` and the page, of all that the folder holds."""
+def _write(out: Path, ledger: Ledger, about: dict[str, Any]) -> list[Checked]:
+    """`claims.json`, of all that the folder holds; these claims."""
     rows = [
         {
             "name": claim.name,
@@ -147,9 +149,7 @@ def _write(out: Path, ledger: Ledger, about: dict[str, Any]) -> Claims:
     found = {"format": FORMAT, "about": about, "claims": rows}
     with written_whole(out / FOUND) as part:
         part.write_text(json.dumps(found, ensure_ascii=False, indent=None) + "\n", "utf-8")
-    checked = [_checked(row) for row in rows]
-    page(checked, about).save(out / PAGE)
-    return Claims(checked, about, out)
+    return [_checked(row) for row in rows]
 
 
 def _checked(row: dict[str, Any]) -> Checked:

@@ -164,7 +164,7 @@ def draw(finding: Finding) -> list[Figure]:
         "random-energy estimate": [e.patterns for e in estimates],
         "its asymptote exp(α₁ d)": [e.asymptotic for e in estimates],
         "guaranteed, K = 3, p = .001": [
-            max(capacity(m.d, 1.0, 3.0, FAILURE).patterns, 1.0) for m in once
+            capacity(m.d, 1.0, 3.0, FAILURE).patterns or math.nan for m in once
         ],
     }
     return [
@@ -184,6 +184,7 @@ def draw(finding: Finding) -> list[Figure]:
             lambda: plot.capacities(
                 others["exponential, β = 1, with noise"],
                 "Beside other energies",
+                name="exponential (this library's)",
                 others={n: m for n, m in others.items() if not n.startswith("exponential")},
             ),
             "One update, half within 10 %, from noise of 30 % of a pattern's length (none for the "

@@ -16,6 +16,7 @@ def capacities(
     measured: Sequence[MeasuredCapacity],
     title: str,
     *,
+    name: str = "measured",
     fit: Growth | None = None,
     lines: Mapping[str, Sequence[float]] | None = None,
     others: Mapping[str, Sequence[MeasuredCapacity]] | None = None,
@@ -25,15 +26,16 @@ def capacities(
     Args:
         measured: at rising dimensions.
         title: of the picture.
+        name: what was measured.
         fit: both laws of growth, drawn through them.
         lines: numbers of patterns by name, such as an estimate or a guarantee, as many as
-            `measured`.
+            `measured`; NaN for none.
         others: the same measured for other energies, by name.
     """
     figure, drawn = axes(title, "dimension d of the patterns", "stored patterns N")
     figure.set_size_inches(5.0, 4.6)
     d = np.array([capacity.d for capacity in measured])
-    _points(drawn, measured, "measured", COLOURS["one"], "o")
+    _points(drawn, measured, name, COLOURS["one"], "o")
     if fit is not None:
         along = np.linspace(d[0], d[-1], 100)
         laws = {
@@ -44,12 +46,12 @@ def capacities(
                 fit.power.intercept + fit.power.exponent * np.log(along)
             ),
         }
-        for (name, law), style in zip(laws.items(), ("-", "--"), strict=True):
-            drawn.plot(along, law, style, color=COLOURS["one"], linewidth=1, label=name)
-    for (name, values), style in zip((lines or {}).items(), (":", "-.", "--", "-"), strict=False):
-        drawn.plot(d, values, style, color=COLOURS["bound"], linewidth=1.3, label=name)
-    for n, (name, some) in enumerate((others or {}).items()):
-        _points(drawn, some, name, OTHERS[n % len(OTHERS)], SHAPES[n % len(SHAPES)])
+        for (law_name, law), style in zip(laws.items(), ("-", "--"), strict=True):
+            drawn.plot(along, law, style, color=COLOURS["one"], linewidth=1, label=law_name)
+    for (line, values), style in zip((lines or {}).items(), (":", "-.", "--", "-"), strict=False):
+        drawn.plot(d, values, style, color=COLOURS["bound"], linewidth=1.3, label=line)
+    for n, (other, some) in enumerate((others or {}).items()):
+        _points(drawn, some, other, OTHERS[n % len(OTHERS)], SHAPES[n % len(SHAPES)])
     drawn.set_yscale("log")
     drawn.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), fontsize=8, ncols=2)
     return figure

@@ -1,5 +1,6 @@
 """Curves: phases, energies, errors. Each function returns a Matplotlib figure."""
 
+import math
 from typing import Any
 
 import torch
@@ -53,7 +54,11 @@ def energies(energy: Float[Tensor, "T S"], title: str) -> Any:
 
 
 def error_bounds(
-    delta: Float[Tensor, " S"], error: Float[Tensor, " S"], bound: Float[Tensor, " S"], title: str
+    delta: Float[Tensor, " S"],
+    error: Float[Tensor, " S"],
+    bound: Float[Tensor, " S"],
+    title: str,
+    limit: float = math.inf,
 ) -> Any:
     """The error of one update and what a theorem allows, against the separation of the pattern.
 
@@ -62,11 +67,17 @@ def error_bounds(
         error: how far from it one update ended; 0 is drawn at the lower edge.
         bound: what it may be.
         title: of the picture.
+        limit: bounds above it say nothing, and are not drawn.
     """
     figure, drawn = axes(title, "separation Δ of the pattern", "error of one update")
-    least = torch.finfo(torch.float64).eps
-    for y, colour, name in ((bound, "bound", "bound"), (error.clamp(min=least), "one", "measured")):
-        drawn.scatter(delta.numpy(force=True), y.numpy(), s=7, color=COLOURS[colour], label=name)
+    least, told = torch.finfo(torch.float64).eps, bound <= limit
+    for x, y, colour, name in (
+        (delta[told], bound[told], "bound", "bound"),
+        (delta, error.clamp(min=least), "one", "measured"),
+    ):
+        drawn.scatter(
+            x.numpy(force=True), y.numpy(force=True), s=7, color=COLOURS[colour], label=name
+        )
     drawn.set_yscale("log")
     drawn.legend()
     return figure

@@ -110,7 +110,8 @@ def once_against_delta(found: TradeOff, size: int, beta: int, title: str) -> Any
         beta: index of β.
         title: of the picture.
     """
-    return error_bounds(found.delta[size], found.once[size, beta], found.bound[size, beta], title)
+    cell = found.once[size, beta], found.bound[size, beta]
+    return error_bounds(found.delta[size], *cell, title, limit=2 * found.length)
 
 
 def share_once(found: TradeOff, title: str, error: float = 1e-3) -> Any:
