@@ -40,7 +40,8 @@ def sentences(setting: Setting) -> Tensor | None:
     """Centred and normalised vectors of pieces of the text by the model; None without a model."""
     if setting.model is None or setting.text is None:
         return None
-    return torch.tensor(setting.part("sentence vectors", _vectors, setting))
+    vectors = setting.part("sentence vectors", _vectors, setting)
+    return torch.tensor(vectors, dtype=torch.float64)
 
 
 def _vectors(setting: Setting) -> list[list[float]]:

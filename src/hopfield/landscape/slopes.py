@@ -76,7 +76,7 @@ def slopes(
     shape = (_check.positive_int("directions", directions), stored.shape[-1])
     ahead = normalised(torch.randn(shape, generator=generator, dtype=torch.float64)).to(wide)
     found = []
-    for beta in tqdm(betas, disable=not progress, desc="slopes", unit="β"):
+    for beta in tqdm(betas, disable=not progress, desc="slopes", unit="β", leave=False):
         end = settled(start, wide, beta=beta)
         assert end.converged is not None
         of = phase(end.state, wide, beta=beta)

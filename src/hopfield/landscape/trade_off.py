@@ -109,7 +109,7 @@ def trade_off(
     order = torch.randperm(len(wide), generator=generator).to(wide.device)
     offset = noise * on_sphere(count, wide.shape[-1], 1.0, generator).to(wide)
     found, deltas = [], []
-    with tqdm(total=len(sizes) * len(betas), disable=not progress, unit="cell") as bar:
+    with tqdm(total=len(sizes) * len(betas), disable=not progress, unit="cell", leave=False) as bar:
         for size in sizes:
             some, everyone = wide[order[:size]], torch.arange(count, device=wide.device)
             deltas.append(theory.delta(some, everyone))

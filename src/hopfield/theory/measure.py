@@ -106,7 +106,9 @@ def measure_capacity(
     length = math.sqrt(d) if patterns == "signs" else radius * math.sqrt(d - 1)
     tol = None if tol is None else tol * length
     found = []
-    for trial in tqdm(range(trials), disable=not progress, desc=f"d = {d}", unit="trial"):
+    for trial in tqdm(
+        range(trials), disable=not progress, desc=f"d = {d}", unit="trial", leave=False
+    ):
         generator = torch.Generator().manual_seed(_of_trial(seed, trial))
         pool = _Pool(d, length, patterns, generator)
         offsets = noise * length * on_sphere(sample, d, 1.0, generator)
