@@ -32,11 +32,12 @@ def _with_heads(judge: Callable[[list[dict[str, Any]]], Finding]) -> Callable[[S
 
 def _heads(setting: Setting) -> list[dict[str, Any]]:
     from hopfield.heads import load, probe, read
+    from hopfield.heads.fitting import places
 
     assert setting.model is not None
     source = load(setting.model)
-    most = SEQUENCES[setting.quick]
-    corpus = read(source, text=setting.text, max_length=TOKENS, max_sequences=most)
+    length, most = min(TOKENS, places(source.model) or TOKENS), SEQUENCES[setting.quick]
+    corpus = read(source, text=setting.text, max_length=length, max_sequences=most)
     found = probe(
         source.model, source.processor, corpus, seed=setting.seed, progress=setting.progress
     )

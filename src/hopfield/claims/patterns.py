@@ -46,10 +46,12 @@ def sentences(setting: Setting) -> Tensor | None:
 
 def _vectors(setting: Setting) -> list[list[float]]:
     from hopfield.heads import load, read
+    from hopfield.heads.fitting import places
 
     assert setting.model is not None
     source = load(setting.model)
-    corpus = read(source, text=setting.text, max_length=TOKENS, max_sequences=SENTENCES)
+    length = min(TOKENS, places(source.model) or TOKENS)
+    corpus = read(source, text=setting.text, max_length=length, max_sequences=SENTENCES)
     found = []
     with torch.no_grad():
         for batch in corpus.batches(AT_ONCE):
