@@ -19,6 +19,14 @@ SAYS = {
         r"seed0, step 10: held-out loss \d\.\d{3}",
         [f"heads_learning_{name}.png" for name in ("classes", "jacobian", "k", "weights")],
     ),
+    "landscape": (
+        r"beta_1: 3 attractors",
+        [
+            *(f"landscape_beta_{beta}.png" for beta in ("0.2", "1", "12")),
+            *(f"landscape_{n}.png" for n in ("epanechnikov", "polynomial", "random_features")),
+            "landscape_two.png",
+        ],
+    ),
     "latch_sequence": (r"LSTM +seed 0: test accuracy [01]\.\d{3}", ["latch_sequence.png"]),
 }
 PAGES = {"real_repertoires": (r"lane alone +[01]\.\d{3}", "run/report.html")}

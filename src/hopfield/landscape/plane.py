@@ -9,10 +9,11 @@ from torch import Tensor
 from hopfield import _check
 from hopfield.energies import EnergyMemory
 from hopfield.errors import ArgumentError, ShapeError
-from hopfield.landscape.network import SAME, STEPS, STILL
+from hopfield.landscape.network import SAME, STILL
 from hopfield.phases import coinciding
 
 MARGIN = 0.25  # of the extent of the patterns, round them
+STEPS = 1000  # more are not worth waiting for where an energy has no descent
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Plane:
 def plane(
     memory: EnergyMemory,
     *,
-    points: int = 101,
+    points: int = 81,
     limits: tuple[float, float, float, float] | None = None,
 ) -> Plane:
     """Energy and basins of a memory whose patterns have two entries; `plot.landscape` draws them.
