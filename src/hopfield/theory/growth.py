@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from hopfield.errors import ArgumentError
 from hopfield.theory.measure import MeasuredCapacity
@@ -75,6 +74,8 @@ def growth(measured: Sequence[MeasuredCapacity]) -> Growth:
 
 
 def _fit(x: Array, y: Array) -> Fit:
+    from scipy import stats
+
     line = stats.linregress(x, y)
     half = float(stats.t.ppf(0.975, len(x) - 2) * line.stderr)
     residual = float(np.sqrt(np.mean((y - line.intercept - line.slope * x) ** 2)))

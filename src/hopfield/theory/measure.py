@@ -8,7 +8,6 @@ from typing import Literal
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy import stats
 from torch import Tensor
 from torch.linalg import vector_norm
 from tqdm import tqdm
@@ -177,6 +176,8 @@ def _largest(holds: Callable[[int], bool], most: int) -> int:
 
 def _mean(numbers: Tensor, censored: int) -> tuple[float, tuple[float, float]]:
     """The geometric mean and its interval."""
+    from scipy import stats
+
     logs = numbers.log().numpy()
     middle = float(logs.mean())
     if len(logs) < 2:

@@ -105,6 +105,21 @@ def spread(stored: Float[Tensor, "*lead N d"]) -> Float[Tensor, "*lead"]:
 def on_sphere(
     count: int, d: int, radius: float, generator: torch.Generator
 ) -> Float[Tensor, "count d"]:
-    """Patterns drawn uniformly on the sphere of that radius, `(count, d)`, float64."""
+    """Patterns drawn uniformly on a sphere, as the capacity theorem takes them.
+
+    Args:
+        count: how many.
+        d: dimension, at least 1.
+        radius: of the sphere, above 0; K √(d − 1) in the theorem.
+        generator: of the random numbers; on the CPU.
+
+    Returns:
+        `(count, d)`, float64.
+
+    Raises:
+        ArgumentError: a parameter outside these ranges.
+    """
+    count, d = _check.positive_int("count", count), _check.positive_int("d", d)
+    radius = _check.positive("radius", radius)
     drawn = torch.randn(count, d, generator=generator, dtype=torch.float64)
     return radius * drawn / vector_norm(drawn, dim=-1, keepdim=True)
