@@ -140,6 +140,13 @@ def patterns(stored: Tensor, projection: Tensor | None = None) -> None:
         )
 
 
+def plain_patterns(stored: Tensor) -> None:
+    """Stored patterns `(N, d)`, N ≥ 1, without leading dimensions."""
+    patterns(stored)
+    if stored.dim() != 2:
+        raise ShapeError(f"stored has shape {shape_of(stored)}; (N, d) is expected")
+
+
 def state_fits(state: Tensor, stored: Tensor) -> None:
     """States `(..., S, d)` have the width, dtype and device of the stored patterns."""
     floating("state", state, 2)

@@ -236,9 +236,7 @@ def fixed_points(
     Warns:
         ConvergenceWarning: some starts did not converge; they are in no attractor.
     """
-    _check.patterns(stored)
-    if stored.dim() != 2:
-        raise ShapeError(f"stored has shape {_check.shape_of(stored)}; (N, d) is expected")
+    _check.plain_patterns(stored)
     if starts is not None:
         _check.state_fits(starts, stored)
         if starts.dim() != 2:

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hopfield import _check
-from hopfield.errors import ArgumentError, ShapeError
+from hopfield.errors import ArgumentError
 from hopfield.fixed_point import Run, update_until_stopped
 from hopfield.reduction.inputs import tiles
 from hopfield.retrieval import Retrieval, Trajectory, warn_unconverged
@@ -30,9 +30,7 @@ class EnergyMemory(ABC):
     states_are_alike = True  # for the solver: one network for all states
 
     def __init__(self, stored: Float[Tensor, "N d"]) -> None:
-        _check.patterns(stored)
-        if stored.dim() != 2:
-            raise ShapeError(f"stored has shape {_check.shape_of(stored)}; (N, d) is expected")
+        _check.plain_patterns(stored)
         _check.finite("stored", stored)
         self.stored = stored
 

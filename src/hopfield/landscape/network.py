@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.linalg import vector_norm
 
 from hopfield import _check
-from hopfield.errors import ArgumentError, ConvergenceWarning, ShapeError
+from hopfield.errors import ArgumentError, ConvergenceWarning
 from hopfield.retrieval import Retrieval, retrieve
 from hopfield.settings import Settings
 
@@ -19,9 +19,7 @@ STILL, SAME = 1e-6, 1e-3  # shares of M: a state that stopped; two ends that are
 
 def checked(stored: Tensor) -> Tensor:
     """Stored patterns `(N, d)` without NaN, in float64."""
-    _check.patterns(stored)
-    if stored.dim() != 2:
-        raise ShapeError(f"stored has shape {_check.shape_of(stored)}; (N, d) is expected")
+    _check.plain_patterns(stored)
     _check.finite("stored", stored)
     return stored.double()
 

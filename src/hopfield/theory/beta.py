@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.linalg import vector_norm
 
 from hopfield import _check
-from hopfield.errors import NotStorableError, ShapeError
+from hopfield.errors import NotStorableError
 from hopfield.functional import update
 from hopfield.theory.patterns import delta, max_norm
 
@@ -71,9 +71,7 @@ def storing_beta(
             that no β stores the share; the message says how many, and which.
         ArgumentError: arguments out of range.
     """
-    _check.patterns(stored)
-    if stored.dim() != 2:
-        raise ShapeError(f"stored has shape {_check.shape_of(stored)}; (N, d) is expected")
+    _check.plain_patterns(stored)
     _check.finite("stored", stored)
     error, share = _check.positive("error", error), _check.share("share", share)
     size, count = stored.shape[0], min(_check.positive_int("sample", sample), stored.shape[0])

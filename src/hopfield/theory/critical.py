@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.linalg import matrix_norm, vector_norm
 
 from hopfield import _check
-from hopfield.errors import ArgumentError, ShapeError
+from hopfield.errors import ArgumentError
 from hopfield.phases import PhaseLabel, phase
 from hopfield.retrieval import retrieve
 from hopfield.theory.patterns import spread
@@ -57,9 +57,7 @@ def critical_beta(stored: Float[Tensor, "N d"]) -> CriticalBeta:
         ShapeError, DtypeError: patterns that do not fit.
         ArgumentError: one pattern, or equal ones: no β is critical.
     """
-    _check.patterns(stored)
-    if stored.dim() != 2:
-        raise ShapeError(f"stored has shape {_check.shape_of(stored)}; (N, d) is expected")
+    _check.plain_patterns(stored)
     _check.finite("stored", stored)
     stored = stored.double()
     reach = spread(stored).item()

@@ -6,7 +6,6 @@ from torch import Tensor
 from torch.linalg import vector_norm
 
 from hopfield import _check
-from hopfield.errors import ShapeError
 from hopfield.reduction.inputs import tiles
 
 ROWS_AT_ONCE, COLUMNS_AT_ONCE = 512, 4096
@@ -67,9 +66,7 @@ def unstorable(stored: Float[Tensor, "N d"]) -> Int[Tensor, " n"]:
     Raises:
         ShapeError, DtypeError: patterns that do not fit.
     """
-    _check.patterns(stored)
-    if stored.dim() != 2:
-        raise ShapeError(f"stored has shape {_check.shape_of(stored)}; (N, d) is expected")
+    _check.plain_patterns(stored)
     return (delta(stored) <= 0).nonzero().squeeze(-1)
 
 

@@ -134,9 +134,7 @@ def subset_states(
 
 def _parts(stored: Tensor, members: Tensor) -> tuple[Tensor, Tensor]:
     """The patterns of the subset and the others, in float64."""
-    _check.patterns(stored)
-    if stored.dim() != 2:
-        raise ShapeError(f"stored has shape {_check.shape_of(stored)}; (N, d) is expected")
+    _check.plain_patterns(stored)
     _check.finite("stored", stored)
     members = _check.indices("members", members, len(stored))
     if len(members) == 0 or len(members.unique()) < len(members):
