@@ -46,6 +46,21 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class Rows:
+    """A table of a finding.
+
+    Attributes:
+        caption: what it shows.
+        columns: a name for each.
+        rows: of numbers and text.
+    """
+
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[float | str]]
+
+
+@dataclass(frozen=True)
 class Finding:
     """What a check found.
 
@@ -54,12 +69,14 @@ class Finding:
         reason: why, in words.
         numbers: what was measured; the first ones are those of the criterion.
         data: what pictures are drawn of, as JSON has it.
+        tables: more of what was found.
     """
 
     verdict: Verdict
     reason: str
     numbers: Sequence[Measured] = ()
     data: dict[str, Any] = field(default_factory=dict)
+    tables: Sequence[Rows] = ()
 
 
 @dataclass(frozen=True)

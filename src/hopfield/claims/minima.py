@@ -10,7 +10,7 @@ from torch.linalg import vector_norm
 from tqdm import tqdm
 
 from hopfield.claims import patterns
-from hopfield.claims.claim import Claim, Finding, Measured, Setting, Verdict
+from hopfield.claims.claim import Claim, Finding, Measured, Rows, Setting, Verdict
 from hopfield.errors import ConvergenceWarning
 from hopfield.landscape import barrier, basin_by_masking, basin_by_noise, basin_radius, families
 from hopfield.landscape.network import settled
@@ -25,6 +25,16 @@ STARTS = {True: 100, False: 400}
 SHOWN = {True: 3, False: 12}  # families
 DIRECTIONS = {True: 8, False: 64}
 NOISE = (0.1, 0.2, 0.4, 0.8, 1.6)  # shares of M
+FAMILIES = (
+    "the largest families of metastable states, where most states are metastable. Shares of starts "
+    "that return from noise of that length, and with that share of entries set to 0."
+)
+COLUMNS = (
+    *("members", "hold 90 %", "energy", "radius / M"),
+    *(f"noise {length:g} M" for length in NOISE),
+    *(f"masked {share:.0%}" for share in MASKED),
+    "barrier / M²",
+)
 FAR = 4.0  # shares of M, up to which basins are followed
 MASKED = (0.1, 0.25, 0.5, 0.75)
 
@@ -76,7 +86,12 @@ def check(setting: Setting) -> Finding:
         f"({', '.join(data)}). A metastable state is the plain average of its patterns, to "
         f"{NEAR:.0%} of their spread, on {', '.join(plain) or 'none of them'}; else a weighted one."
     )
-    return Finding(verdict, reason, numbers, data)
+    tables = [
+        Rows(f"{name}: {FAMILIES}", COLUMNS, found["families"]["table"])
+        for name, found in data.items()
+        if found["families"]["table"]
+    ]
+    return Finding(verdict, reason, numbers, data, tables)
 
 
 def _peak(values: list[float]) -> int:

@@ -69,6 +69,7 @@ def _section(one: Checked) -> Section:
     claim, finding = one.claim, one.finding
     rows = [_row(number) for number in finding.numbers]
     tables = [Table(["measured", "value", "from", "to"], rows, "Numbers.")] if rows else []
+    tables += [Table(more.columns, more.rows, more.caption) for more in finding.tables]
     texts = [
         f"{claim.says} ({claim.source})",
         f"Criterion: {claim.criterion}",
@@ -129,6 +130,10 @@ def markdown(
         if one.finding.numbers:
             lines += ["", "| measured | value | interval |", "|---|--:|---|"]
             lines += [_markdown_row(number) for number in one.finding.numbers]
+        for table in one.finding.tables:
+            lines += ["", f"{table.caption}", "", f"| {' | '.join(table.columns)} |"]
+            lines += ["|" + "--:|" * len(table.columns)]
+            lines += [f"| {' | '.join(map(cell, row))} |" for row in table.rows]
         for path, caption in pictures.get(one.claim.name, ()):
             lines += ["", f"![{caption}]({path})"]
     lines += ["", "## How it was run", "", "| setting | value |", "|---|---|"]

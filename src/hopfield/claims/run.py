@@ -14,7 +14,7 @@ import torch
 from tqdm import tqdm
 
 from hopfield import _check
-from hopfield.claims.claim import Claim, Finding, Measured, Setting, Verdict
+from hopfield.claims.claim import Claim, Finding, Measured, Rows, Setting, Verdict
 from hopfield.claims.collection import CLAIMS
 from hopfield.claims.page import Checked, page
 from hopfield.errors import ArgumentError, FileError
@@ -154,7 +154,8 @@ def _write(out: Path, ledger: Ledger, about: dict[str, Any]) -> list[Checked]:
 
 def _checked(row: dict[str, Any]) -> Checked:
     numbers = [Measured(**number) for number in row["numbers"]]
-    finding = Finding(Verdict(row["verdict"]), row["reason"], numbers, row["data"])
+    tables = [Rows(**table) for table in row["tables"]]
+    finding = Finding(Verdict(row["verdict"]), row["reason"], numbers, row["data"], tables)
     known = CLAIMS.get(row["name"])
     draw = known.draw if known is not None else lambda finding: ()
     texts = (row["name"], row["source"], row["says"], row["criterion"])
