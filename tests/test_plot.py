@@ -49,7 +49,7 @@ def test_landscape():
     way = memory.retrieve(STORED + 0.5, steps=4, trajectory=True).trajectory.state
     figure = plot.landscape(plane, STORED, "title", way)
     (place,) = (p for p in labelled(figure) if p.get_title() == "title")
-    assert len(place.lines) == 3
+    assert len(place.lines) == 4  # and one for the legend
     torch.testing.assert_close(torch.tensor(place.lines[1].get_xdata()), way[:, 1, 0])
 
 
@@ -95,7 +95,7 @@ def test_bifurcation(untyped):
     torch.testing.assert_close(t, torch.tanh(4 * found.beta[above] * t), atol=1e-6, rtol=0)
     torch.testing.assert_close(found.ends[:, 2], -found.ends[:, 0], atol=1e-6, rtol=0)
     (place,) = labelled(plot.bifurcation(found, "t"))
-    exact = next(line for line in place.lines if line.get_label() == "β‖x‖² = 1")
+    exact = next(line for line in place.lines if line.get_label().startswith("critical β"))
     assert list(exact.get_xdata()) == [1.0, 1.0]
     with pytest.raises(ShapeError, match="two patterns are expected"):
         landscape.bifurcation(STORED, [1.0])
@@ -103,7 +103,7 @@ def test_bifurcation(untyped):
 
 def test_grids(grid):
     labelled(plot.phase_diagram(grid, "t"))
-    places = labelled(plot.share_map(grid.retrieved(), grid, "t", "share"))
+    places = labelled(plot.over_grid(grid.retrieved(), grid, "t", "share"))
     (mesh,) = places[0].collections
     shown = torch.tensor(mesh.get_array().reshape(3, 3))
     torch.testing.assert_close(shown, grid.retrieved())
@@ -112,6 +112,12 @@ def test_grids(grid):
     torch.testing.assert_close(
         torch.tensor(place.lines[2].get_ydata()), grid.retrieved(once=True)[-1]
     )
+    place = labelled(plot.share_against_delta(grid, 2, "t"))[0]
+    shares = [float(y) for y in place.lines[0].get_ydata()]
+    assert sum(shares) > 0
+    assert all(0 <= y <= 1 for y in shares)
+    promised = [float(y) for y in place.lines[1].get_ydata()]
+    assert all(p <= y for p, y in zip(promised, shares, strict=True))
     (place,) = labelled(plot.once_against_delta(grid, 0, 2, "t"))
     told, all_of = (len(points.get_offsets()) for points in place.collections)
     assert all_of == 5

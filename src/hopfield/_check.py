@@ -3,15 +3,18 @@
 import importlib
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise, zip_longest
 from numbers import Integral, Real
 from types import ModuleType
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from hopfield.errors import ArgumentError, DtypeError, MissingExtraError, ShapeError
+
+T = TypeVar("T")
 
 
 def shape_of(tensor: Tensor) -> str:
@@ -67,8 +70,12 @@ def tolerance(name: str, value: object) -> None:
 
 def real(value: object) -> float | None:
     """A number as a float; None for what is no number, or True or False."""
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    return float(value) if is_number else None  # type: ignore[arg-type]
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # a whole number that no float holds
+        return math.inf
 
 
 def positive(name: str, value: object) -> float:
@@ -145,6 +152,8 @@ def plain_patterns(stored: Tensor) -> None:
     patterns(stored)
     if stored.dim() != 2:
         raise ShapeError(f"stored has shape {shape_of(stored)}; (N, d) is expected")
+    if stored.shape[-1] == 0:
+        raise ShapeError(f"stored has shape {shape_of(stored)}; d is 0, at least 1 is expected")
 
 
 def state_fits(state: Tensor, stored: Tensor) -> None:
@@ -324,13 +333,30 @@ def not_negative(name: str, value: object) -> float:
     return number
 
 
+def numbers(name: str, values: object, check: Callable[[str, object], T]) -> list[T]:
+    """A sequence of numbers, each checked; a tensor `(n,)` and an array are sequences, too."""
+    if isinstance(values, Tensor) and values.dim() == 1:
+        values = values.tolist()
+    if not isinstance(values, Iterable) or isinstance(values, str | Tensor):
+        raise ArgumentError(f"{name} is {values!r}; a sequence of numbers is expected")
+    found = [check(name, value) for value in values]
+    if not found:
+        raise ArgumentError(f"{name} is empty; at least one number is expected")
+    return found
+
+
+def memory() -> int | None:
+    """The bytes of memory of this machine; None where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
 def fits_memory(needed: int, what: str, name: str) -> None:
     """So many bytes are less than the machine has; asked before the work begins."""
-    try:
-        held = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):  # a system that does not say
-        return
-    if needed > held:
+    held = memory()
+    if held is not None and needed > held:
         raise ArgumentError(
             f"{what} take about {needed / 2**30:.3g} GiB, and this machine has "
             f"{held / 2**30:.3g} GiB; choose a smaller {name}"

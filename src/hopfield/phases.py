@@ -14,11 +14,11 @@ from torch.linalg import vector_norm
 
 from hopfield import _check
 from hopfield.equal_patterns import equal_patterns
-from hopfield.errors import ArgumentError, ShapeError
+from hopfield.errors import ShapeError
 from hopfield.network import DenseNetwork, Network
 from hopfield.reduction.inputs import part, tiles
 from hopfield.retrieval import retrieve
-from hopfield.settings import Settings, Stored, build
+from hopfield.settings import Settings, Stored, build, build_for_all
 
 WEIGHTS_AT_ONCE = 2**22
 
@@ -219,7 +219,8 @@ def fixed_points(
     """The attractors reached from the stored patterns and from given starts.
 
     Each visible stored pattern is a start, in at least float32; ends that lie within `merge` of
-    each other are one attractor. Others may exist that none of the starts leads to.
+    each other are one attractor. Others may exist that none of the starts leads to, and a start on
+    the ridge between two basins ends at a saddle.
 
     Args:
         stored: patterns X, `(N, d)`.
@@ -244,12 +245,7 @@ def fixed_points(
         _check.finite("starts", starts)
     stored = stored.to(torch.promote_types(stored.dtype, torch.float32))
     more = stored[:0] if starts is None else starts.to(stored.dtype)
-    start, network = build(stored, stored, **settings)
-    if not isinstance(network, DenseNetwork) or not network.states_are_alike:
-        raise ArgumentError(
-            "fixed_points takes one network for all states: no offsets, and beta, mask and bias "
-            "without a dimension for states"
-        )
+    start, network = build_for_all("fixed_points", stored, stored, **settings)
     length = vector_norm(start, dim=-1).amax().item() or 1.0
     smallest = max(1e-6, 16 * torch.finfo(stored.dtype).eps)
     tol = smallest * length if tol is None else _check.positive("tol", tol)

@@ -229,5 +229,6 @@ def cell(value: object, decimals: int | None = None) -> str:
     if value != value:
         return "none"
     if isinstance(value, Real) and not isinstance(value, Integral):
-        return f"{float(value):#.4g}" if decimals is None else f"{float(value):.{decimals}f}"
+        number = f"{float(value):#.4g}" if decimals is None else f"{float(value):.{decimals}f}"
+        return number.removesuffix(".")
     return str(value)

@@ -1,6 +1,6 @@
 """The keyword arguments that public functions share, checked and made into a network."""
 
-from typing import Literal, TypedDict
+from typing import Literal, TypedDict, Unpack
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -10,7 +10,7 @@ from hopfield import _check
 from hopfield.association import Association
 from hopfield.blocks import BlockNetwork, Blocks, passes
 from hopfield.errors import ArgumentError
-from hopfield.network import Network, dense_network
+from hopfield.network import DenseNetwork, Network, dense_network
 from hopfield.reduction import dispatch
 from hopfield.reduction.partial import MERGEABLE
 from hopfield.separation import Entmax, Separation, resolve
@@ -98,6 +98,19 @@ def build(
         _check.unused(offsets, "offsets", "stored patterns come in blocks, not in one tensor")
         network = _in_blocks(state, stored, projection, association, validate)
     return network.start(state), network
+
+
+def build_for_all(
+    who: str, state: Tensor, stored: Tensor, **settings: Unpack[Settings]
+) -> tuple[Tensor, DenseNetwork]:
+    """The same for functions that take one network for all states; `who` names them."""
+    state, network = build(state, stored, **settings)
+    if not isinstance(network, DenseNetwork) or not network.states_are_alike:
+        raise ArgumentError(
+            f"{who} takes one network for all states: no offsets, and beta, mask and bias without "
+            f"a dimension for states"
+        )
+    return state, network
 
 
 def _in_one_tensor(

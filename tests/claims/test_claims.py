@@ -12,6 +12,7 @@ from hopfield.claims import (
     Finding,
     Measured,
     Verdict,
+    attention,
     claims,
     descent,
     elsewhere,
@@ -21,6 +22,7 @@ from hopfield.claims import (
     load,
     minima,
     one_update,
+    repertoires,
     run,
     small_errors,
     storage,
@@ -38,16 +40,18 @@ QUICKLY = {
     "one-update": Verdict.REPRODUCES,
     "small-errors": Verdict.REPRODUCES,
     "three-minima": Verdict.PARTLY,
-    "gradients": Verdict.REPRODUCES,
+    "gradients": Verdict.PARTLY,
     "attention": Verdict.REPRODUCES,
     "heads-characterised": Verdict.NOT_TESTABLE,
     "heads-by-depth": Verdict.NOT_TESTABLE,
     "layers-store": Verdict.REPRODUCES,
-    "mechanisms": Verdict.REPRODUCES,
+    "mechanisms": Verdict.PARTLY,
+    "breadth": Verdict.NOT_TESTABLE,
     "multiple-instance": Verdict.NOT_TESTABLE,
     "repertoires": Verdict.PARTLY,
     "small-tables": Verdict.NOT_TESTABLE,
     "drug-design": Verdict.NOT_TESTABLE,
+    "code": Verdict.NOT_TESTABLE,
 }
 
 
@@ -109,7 +113,7 @@ def test_an_update_that_raises_the_energy_is_found(monkeypatch, fewer):
 
 
 def test_states_that_do_not_rest_are_partly(monkeypatch, fewer):
-    monkeypatch.setattr("hopfield.landscape.network.STEPS", 2)
+    monkeypatch.setattr(descent, "STEPS", 2)
     assert descent.check(setting()).verdict == Verdict.PARTLY
 
 
@@ -124,16 +128,17 @@ def test_power_law_capacity_is_not_exponential(monkeypatch):
     found = storage.check(setting())
     assert found.verdict == Verdict.PARTLY
     assert found.numbers[1].value < 0
-    monkeypatch.setattr(
-        storage, "capacity", lambda *_: hopfield.theory.Capacity(1.0, 1e9, True, 1.0)
-    )
+    nothing = {"guarantee": 7.0, "kept": [0, 300], "certain": [1, 5000], "retrieved": [1, 5000]}
+    monkeypatch.setattr(storage, "_example", lambda *_: nothing)
     assert storage.check(setting()).verdict == Verdict.DOES_NOT
 
 
 def test_an_update_that_does_not_retrieve_is_found(monkeypatch):
     monkeypatch.setattr(one_update, "update", lambda state, stored, **_: 0 * state)
-    found = one_update.check(setting())
-    assert found.verdict == Verdict.DOES_NOT
+    assert one_update.check(setting()).verdict == Verdict.DOES_NOT
+    few = {"beta": 1.0, "tested": 500, "once": 1, "still": 1, "certain": 0, "bounded": 0}
+    monkeypatch.setattr(one_update, "_compared", lambda *_: few)
+    assert one_update.check(setting()).verdict == Verdict.DOES_NOT
 
 
 def test_errors_above_their_bound_are_found(monkeypatch, fewer):
@@ -150,23 +155,47 @@ def test_minima_of_one_kind_do_not_reproduce(monkeypatch):
     assert minima.check(setting()).verdict == Verdict.DOES_NOT
 
 
-def test_gradients_are_judged_by_their_intervals():
-    def of(jacobian, entropy=0.95, single=1e-6):
-        kinds = ("global", "metastable", "single pattern")
-        found = {
-            ("jacobian", kind): Measured("", j, j - 0.05, j + 0.05)
-            for kind, j in zip(kinds, jacobian, strict=True)
-        }
-        found |= {("gradient", kind): Measured("", 1.0) for kind in kinds[:2]}
-        found["gradient", "single pattern"] = Measured("", single)
-        found["entropy", "global"] = Measured("", entropy)
-        return gradients._judged(found)
+def test_gradients_that_are_nowhere_as_claimed(monkeypatch):
+    """Largest in the global state, and not vanishing near a pattern."""
+    found = {
+        "beta": [1.0, 2.0, 4.0, 20.0],
+        "label": [[2, 2], [1, 1], [0, 0], [0, 0]],
+        "jacobian": [[3.0, 3.0], [2.0, 2.0], [1.0, 1.0], [1.0, 1.0]],
+        "gradient": [[3.0, 3.0], [2.0, 2.0], [1.0, 1.0], [1.0, 1.0]],
+        "entropy": [[1.0, 1.0], [0.5, 0.5], [0.1, 0.1], [None, None]],
+    }
+    monkeypatch.setattr(gradients, "_slopes", lambda *_: found)
+    assert gradients.check(setting()).verdict == Verdict.DOES_NOT
+    as_said = {name: [row[:] for row in found[name]] for name in ("jacobian", "gradient")}
+    for rows in as_said.values():
+        rows[1], rows[3] = [9.0, 9.0], [1e-4, 1e-4]
+    monkeypatch.setattr(gradients, "_slopes", lambda *_: found | as_said)
+    assert gradients.check(setting()).verdict == Verdict.REPRODUCES
+    monkeypatch.setattr(gradients, "_slopes", lambda *_: found | {"jacobian": as_said["jacobian"]})
+    assert gradients.check(setting()).verdict == Verdict.PARTLY
 
-    assert of((0.3, 0.7, 0.0)) == (True, True, True)
-    assert of((0.65, 0.7, 0.0)) == (False, True, True)
-    assert of((0.3, 0.7, 0.0), entropy=0.5) == (True, False, True)
-    assert of((0.3, 0.7, 0.0), single=0.1) == (True, True, False)
-    assert gradients._judged({}) == (False, False, False)
+
+@pytest.mark.parametrize("wrong", [lambda y: 1.001 * y, lambda y: y * torch.nan])
+def test_attention_that_differs_is_found(monkeypatch, wrong):
+    function = attention.scaled_dot_product_attention
+    monkeypatch.setattr(
+        attention, "scaled_dot_product_attention", lambda *a, **k: wrong(function(*a, **k))
+    )
+    assert attention.check(setting()).verdict == Verdict.DOES_NOT
+
+
+def test_attention_without_transformers_is_partly(monkeypatch):
+    monkeypatch.setattr(attention, "find_spec", lambda name: None)
+    found = attention.check(setting())
+    assert found.verdict == Verdict.PARTLY
+    assert "transformers is not installed" in found.reason
+
+
+def test_baselines_that_are_better_are_found(monkeypatch):
+    pytest.importorskip("polars")
+    found = {"Hopfield pooling": [(0.7, 0.6, 0.8)], "other": [(0.9, 0.8, 1.0)]}
+    monkeypatch.setattr(repertoires, "_aucs", lambda *_: found)
+    assert repertoires.check(setting()).verdict == Verdict.DOES_NOT
 
 
 def head(layer, kind, borderline=False):
@@ -251,6 +280,53 @@ def test_bad_input(how, message, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_folder_is_of_one_code(tmp_path, monkeypatch):
+    claims(tmp_path, quick=True, only=["drug-design"])
+    monkeypatch.setattr(run, "fingerprint", lambda: "of other code")
+    with pytest.raises(ArgumentError, match=r"other settings \(code: "):
+        claims(tmp_path, quick=True, only=["drug-design"])
+
+
+def test_a_missing_library_is_not_kept(tmp_path, monkeypatch):
+    """What could not be tested then is tested now."""
+    monkeypatch.setattr(repertoires, "NEEDED", ("no_such_library",))
+    found = claims(tmp_path, quick=True, only=["repertoires"])
+    assert "no_such_library is not installed" in found.checked[0].finding.reason
+    monkeypatch.undo()
+    monkeypatch.setattr(repertoires, "_aucs", lambda *_: {"a": [(1, 1, 1)], "b": [(1, 1, 1)]})
+    again = claims(tmp_path, quick=True, only=["repertoires"])
+    assert again.checked[0].finding.verdict == Verdict.PARTLY
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '["claim drug-design", 3]',
+        '["claim drug-design", {}]',
+        '["attention: all, transformers True", 1]',
+    ],
+)
+def test_parts_of_the_wrong_form(tmp_path, line):
+    claims(tmp_path, quick=True, only=["drug-design"])
+    with (tmp_path / "parts.jsonl").open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(FileError, match=r"parts\.jsonl is damaged"):
+        claims(tmp_path, quick=True, only=["attention"])
+
+
+@pytest.mark.parametrize("text", ["", "a few words"])
+def test_a_text_that_is_too_short(tmp_path, text):
+    pytest.importorskip("transformers")
+    pytest.importorskip("polars")
+    from saved_models import save
+
+    save(tmp_path / "model")
+    (tmp_path / "text.txt").write_text(text)
+    with pytest.raises(ArgumentError):
+        claims(tmp_path / "out", model=str(tmp_path / "model"), text=tmp_path / "text.txt")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_folder_of_something_else(tmp_path):
     claims(tmp_path, quick=True, only=["drug-design"])
     with pytest.raises(ArgumentError, match=r"other settings.*quick: true, now false"):
@@ -271,7 +347,7 @@ def test_intervals_of_shares_and_medians():
     assert claim_module.share("s", 0, 1000).high == pytest.approx(0.00368, abs=1e-4)
     middle = claim_module.median("m", list(range(101)))
     assert middle.value == 50
-    assert (middle.low, middle.high) == (39, 60)
+    assert (middle.low, middle.high) == (40, 60)
     assert Measured("x", 1.0, float("nan"), float("inf")).high is None
 
 

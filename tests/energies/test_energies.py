@@ -142,8 +142,10 @@ def test_random_features_keep_no_patterns_and_add_and_remove():
     shrunk = RandomFeatures(stored[:5], beta=0.3, features=64)
     torch.testing.assert_close(grown.energy(state), shrunk.energy(state))
     assert len(whole.stored) == 0
-    with pytest.raises(ShapeError, match="both need the same width"):
+    with pytest.raises(ShapeError, match="patterns with 10 entries are stored"):
         grown.add(torch.randn(3, 4).double())
+    with pytest.raises(ArgumentError, match="12 patterns are to be removed, and 5 are stored"):
+        grown.remove(stored)
 
 
 def test_a_smaller_step_goes_part_of_the_way():
@@ -221,3 +223,39 @@ def test_unconverged_states_are_told():
 def test_bad_input(untyped, make, error, message):
     with pytest.raises(error, match=message):
         make(patterns(0))
+
+
+def test_high_degrees_do_not_underflow():
+    stored = torch.nn.functional.normalize(torch.randn(5, 64), dim=-1)
+    state = torch.nn.functional.normalize(torch.randn(4, 64), dim=-1)
+    for degree in (60, 1000):
+        low, high = (
+            Polynomial(stored.to(dtype), degree=degree).update(state.to(dtype))
+            for dtype in (torch.float32, torch.float64)
+        )
+        torch.testing.assert_close(low, high.float(), atol=1e-4, rtol=1e-4)
+        assert ((high - state).norm(dim=-1) > 0.1).all()
+    large = Polynomial(1e20 * stored, degree=3)
+    assert large.update(1e20 * state).isfinite().all()
+
+
+def test_a_short_reach_is_not_lost_in_float32():
+    generator = torch.Generator().manual_seed(0)
+    stored = 100 * torch.randn(20, 10, generator=generator)
+    memory = Epanechnikov(stored, beta=2 / 0.05**2)
+    torch.testing.assert_close(memory.energy(stored), torch.zeros(20), atol=1e-9, rtol=0)
+    assert torch.equal(memory.update(stored + 0.002), stored)
+    far = Epanechnikov(1e12 * stored, beta=1.0).energy(torch.full((1, 10), 1e18))
+    assert far.item() == torch.inf
+
+
+def test_a_field_of_zero_leaves_the_coordinate():
+    stored = torch.tensor([[1.0, -1, 1, 1, 1], [1, 1, 1, 1, -1], [1, 1, -1, 1, 1]])
+    moved = Hebbian(stored).update(torch.tensor([[1.0, 1, 1, -1, 1]]))
+    assert moved.tolist() == [[1, -1, 1, 1, 1]]
+
+
+def test_only_plain_patterns_are_added(untyped):
+    memory = RandomFeatures(patterns(0), beta=1.0, features=8)
+    with pytest.raises(ShapeError, match=r"\(N, d\) is expected"):
+        memory.add(patterns(0)[None])

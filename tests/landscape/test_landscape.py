@@ -41,7 +41,7 @@ def test_families_are_the_clusters():
 
 
 def test_fixed_points_from_given_starts(untyped):
-    """Two patterns at high β: a third attractor, between them, is reached from there alone."""
+    """Two patterns at high β: from the ridge between them retrieval ends on the saddle there."""
     middle = torch.tensor([[0.0, 1.0], [1.9, 0.3]]).double()
     found = hopfield.fixed_points(TWO, middle, beta=2.0)
     assert found.reached.tolist() != found.reached_from.tolist()
@@ -74,7 +74,7 @@ def test_the_basin_of_two_patterns_is_a_half_plane():
 
 
 def test_a_state_that_is_no_attractor_has_no_radius(monkeypatch):
-    monkeypatch.setattr("hopfield.landscape.network.STEPS", 2)
+    monkeypatch.setattr("hopfield.landscape.ends.STEPS", 2)
     radius = landscape.basin_radius(0.5 * TWO, TWO, directions=3, beta=0.3)
     assert radius.isnan().all()
 
@@ -169,3 +169,55 @@ def test_a_grid_that_does_not_fit_is_told_before_the_work(monkeypatch):
     monkeypatch.setattr(import_module("hopfield.landscape.trade_off"), "BYTES_PER_CELL", 2**50)
     with pytest.raises(ArgumentError, match="2 sizes × 1 β × 4 tested patterns take about"):
         landscape.trade_off(clusters(), [4, 10], [1.0])
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1000.0])
+def test_cosine_landscapes_do_not_know_the_length_of_patterns(scale):
+    stored = torch.tensor([[1.0, 0, 0], [math.cos(0.5), math.sin(0.5), 0]]).double()
+    how = {"beta": 60.0, "similarity": "cosine"}
+    found = []
+    for patterns in (stored, scale * stored):
+        attractor = hopfield.fixed_points(patterns, **how).state
+        found.append(
+            (
+                landscape.basin_by_noise(attractor, patterns, [0.3, 1.0], draws=50, **how),
+                landscape.basin_radius(attractor, patterns, directions=5, **how),
+            )
+        )
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: landscape.basin_radius(x[:1], x, offsets=torch.tensor([0, 24])), "no offsets"),
+        (lambda x: landscape.barrier(x[:2], x[2:4], x, offsets=torch.tensor([0, 24])), "no off"),
+        (lambda x: landscape.barrier(x[:2], x[2:4], x, points=1), "points is 1; at least 3"),
+        (lambda x: landscape.barrier(x[:2] * math.nan, x[2:4], x), "start has NaN"),
+        (lambda x: landscape.slopes(x[None], x, [1.0]), r"state has shape .*\(S, d\)"),
+        (lambda x: landscape.slopes(x[:1], x[:1], [1.0]), "one pattern is stored"),
+        (lambda x: landscape.slopes(x[:1], x, 1.0), "betas is 1.0; a sequence of numbers"),
+        (lambda x: landscape.trade_off(x, 5, [1.0]), "sizes is 5; a sequence"),
+        (lambda x: landscape.basin_by_masking(x[:1], x, ["a"]), "shares is 'a'"),
+        (
+            lambda x: landscape.families(hopfield.fixed_points(x), x, label="metastable"),
+            "label is 'metastable'",
+        ),
+    ],
+)
+def test_more_bad_input(untyped, call, message):
+    with pytest.raises(ArgumentError, match=message):
+        call(clusters())
+
+
+def test_betas_may_be_a_tensor(untyped):
+    found = landscape.slopes(clusters()[:2], clusters(), torch.tensor([0.5, 1.0]))
+    assert found.beta.tolist() == [0.5, 1.0]
+    assert found.beta.dtype == torch.float64
+
+
+def test_the_finest_precision_ends():
+    ends = hopfield.retrieve(TWO, TWO, beta=2.0, steps=99, tol=1e-12).state
+    radius = landscape.basin_radius(ends, TWO, directions=2, precision=1e-17, beta=2.0)
+    assert (radius > 1.9).all()

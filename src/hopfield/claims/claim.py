@@ -1,7 +1,9 @@
 """A claim, what was found of it, and what is handed to the function that checks it."""
 
+import copy
 import math
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 
 from scipy import stats
 
+from hopfield.errors import FileError
 from hopfield.files.ledger import Ledger
 from hopfield.report import Figure
 
@@ -29,7 +32,8 @@ class Measured:
     Attributes:
         name: what it is, with its unit.
         value: it.
-        low: lower end of its 95 % interval; None where there is none, or no end.
+        low: lower end of its 95 % interval, or of the range that the name speaks of; None where
+            there is none, or no end.
         high: upper end.
     """
 
@@ -90,8 +94,9 @@ class Setting:
             testable.
         text: a file or folder of text for it.
         progress: whether to show progress.
-        ledger: keeps the parts of long checks.
+        ledger: keeps the parts of checks and how long they took.
         name: of the claim that is being checked.
+        asked: the parts that it asked for.
     """
 
     quick: bool
@@ -101,13 +106,30 @@ class Setting:
     progress: bool
     ledger: Ledger
     name: str
+    asked: set[str] = field(default_factory=set)
 
     def part(self, name: str, find: Callable[..., Any], *arguments: Any) -> Any:
         """A part of a check, as JSON has it: found now, or kept from a run that was stopped."""
-        key = f"{self.name}: {name}"
-        if key not in self.ledger:
-            self.ledger[key] = find(*arguments)
-        return self.ledger[key]
+        return self.shared(f"{self.name}: {name}", find, *arguments)
+
+    def shared(self, name: str, find: Callable[..., Any], *arguments: Any) -> Any:
+        """The same, for all claims that ask for it by this name."""
+        self.asked.add(name)
+        if name not in self.ledger:
+            begun = time.perf_counter()
+            found = find(*arguments)
+            self.ledger[name] = {"found": found, "seconds": time.perf_counter() - begun}
+        kept = self.ledger[name]
+        if not isinstance(kept, dict) or kept.keys() != {"found", "seconds"}:
+            raise FileError(
+                f"{self.ledger.path} is damaged at {name!r}; remove it, and what it held is "
+                f"checked again"
+            )
+        return copy.deepcopy(kept["found"])  # what is kept stays as it is
+
+    def seconds(self) -> float:
+        """How long the parts that this claim asked for took, in whichever run."""
+        return sum(self.ledger[name]["seconds"] for name in self.asked)
 
 
 @dataclass(frozen=True)
@@ -120,7 +142,7 @@ class Claim:
         says: what it says, in our words.
         criterion: when it counts as reproduced, fixed before any run.
         check: finds out.
-        draw: the pictures of a finding.
+        draw: the pictures of a finding, by name.
     """
 
     name: str
@@ -128,7 +150,7 @@ class Claim:
     says: str
     criterion: str
     check: Callable[[Setting], Finding]
-    draw: Callable[[Finding], Sequence[Figure]] = lambda finding: ()
+    draw: Callable[[Finding], Mapping[str, Figure]] = lambda finding: {}
 
 
 def share(name: str, successes: int, trials: int) -> Measured:

@@ -29,9 +29,11 @@ CLAIMS: dict[str, Claim] = {
         heads.DEPTH,
         layers.STORES,
         layers.MECHANISMS,
+        elsewhere.BREADTH,
         elsewhere.BAGS,
         repertoires.CLAIM,
         elsewhere.TABLES,
         elsewhere.DRUGS,
+        elsewhere.CODE,
     )
 }

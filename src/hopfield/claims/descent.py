@@ -1,6 +1,7 @@
 """Sentence 1: a network with continuous states, and an update that goes down its energy."""
 
 import math
+import warnings
 from typing import Any
 
 import torch
@@ -8,7 +9,7 @@ from tqdm import tqdm
 
 import hopfield
 from hopfield.claims.claim import Claim, Finding, Measured, Setting, Verdict, share
-from hopfield.landscape.network import settled
+from hopfield.errors import ConvergenceWarning
 from hopfield.separation import Entmax, TopK
 
 SEPARATIONS = {
@@ -21,6 +22,7 @@ SEPARATIONS = {
 }
 SIMILARITIES = ("dot", "euclidean")
 PROBLEMS, AT_ONCE = 100_000, 500
+STEPS, STILL = 10_000, 1e-6  # updates; share of M that a state at rest moves by
 ROUNDING = 1e-10  # of the size of the energy's terms
 STATES = {True: 2_000, False: 20_000}
 
@@ -39,13 +41,13 @@ def check(setting: Setting) -> Finding:
         rest,
         Measured("updates until at rest, median", still["median"]),
     ]
-    descends, settles = rises == 0, rest.value >= 0.999
+    settles = rest.value >= 0.999
     verdict = Verdict.DOES_NOT if rises else Verdict.REPRODUCES if settles else Verdict.PARTLY
     return Finding(
         verdict,
         f"{rises} of {PROBLEMS * len(SEPARATIONS)} updates raised the energy beyond rounding; "
         f"{rest.value:.2%} of the states came to rest."
-        + ("" if descends and settles else " The others still moved after 10 000 updates."),
+        + ("" if settles else f" The others still moved after {STEPS:,} updates."),
         numbers,
     )
 
@@ -90,7 +92,10 @@ def _rest(states: int, seed: int) -> dict[str, Any]:
     rest, steps = 0, []
     for _ in range(states // AT_ONCE):
         state, stored, beta = _problem(generator)
-        end = settled(state, stored, beta=beta)
+        tol = STILL * stored.norm(dim=-1).amax(-1, keepdim=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # they are counted here
+            end = hopfield.retrieve(state, stored, beta=beta, steps=STEPS, tol=tol)
         assert end.converged is not None
         rest += int(end.converged.sum())
         steps.append(end.steps.flatten())

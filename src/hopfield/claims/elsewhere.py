@@ -1,4 +1,4 @@
-"""Sentences 10 to 12: records on data sets, of which this machine has none."""
+"""Sentences 9 to 13: breadth, records on data sets that no package carries, and the code."""
 
 from hopfield.claims.claim import Claim, Finding, Setting, Verdict
 
@@ -28,9 +28,27 @@ def _drugs(setting: Setting) -> Finding:
     )
 
 
+def _breadth(setting: Setting) -> Finding:
+    return _missing("It sums up sentences 10 to 12, which are checked one by one.")
+
+
+def _code(setting: Setting) -> Finding:
+    return _missing(
+        "Whether an address of the network has the authors' code cannot be seen without one. This "
+        "library reads their checkpoints: see `hopfield.compat`."
+    )
+
+
 NEEDS = (
     "The paper's data sets, its folds, and its competitors on the same folds: mean AUC or accuracy "
     "not below the best of theirs."
+)
+BREADTH = Claim(
+    "breadth",
+    "abstract, sentence 9",
+    "Hopfield layers are applicable across various domains.",
+    "Sentences 10 to 12 are reproduced.",
+    _breadth,
 )
 BAGS = Claim(
     "multiple-instance",
@@ -52,4 +70,11 @@ DRUGS = Claim(
     "Hopfield layers reach the state of the art on two data sets of drug design.",
     NEEDS,
     _drugs,
+)
+CODE = Claim(
+    "code",
+    "abstract, sentence 13",
+    "The authors' code is public.",
+    "It is found at the address that the paper gives.",
+    _code,
 )

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from hopfield.claims.claim import Claim, Finding, Measured, Setting, Verdict, share
+from hopfield.claims.model import load_model, read_text
 from hopfield.phases import HeadClass
 from hopfield.report import Figure
 
@@ -23,7 +24,7 @@ def _with_heads(judge: Callable[[list[dict[str, Any]]], Finding]) -> Callable[[S
     def check(setting: Setting) -> Finding:
         if setting.model is None or setting.text is None:
             return WITHOUT
-        heads = setting.part("heads", _heads, setting)
+        heads = setting.shared("heads", _heads, setting)
         found = judge(heads)
         return Finding(found.verdict, found.reason, found.numbers, {"heads": heads})
 
@@ -31,13 +32,12 @@ def _with_heads(judge: Callable[[list[dict[str, Any]]], Finding]) -> Callable[[S
 
 
 def _heads(setting: Setting) -> list[dict[str, Any]]:
-    from hopfield.heads import load, probe, read
-    from hopfield.heads.fitting import places
+    from hopfield.heads import probe
 
     assert setting.model is not None
-    source = load(setting.model)
-    length, most = min(TOKENS, places(source.model) or TOKENS), SEQUENCES[setting.quick]
-    corpus = read(source, text=setting.text, max_length=length, max_sequences=most)
+    assert setting.text is not None
+    source = load_model(setting.model)
+    corpus = read_text(setting.model, setting.text, TOKENS, SEQUENCES[setting.quick])
     found = probe(
         source.model, source.processor, corpus, seed=setting.seed, progress=setting.progress
     )
@@ -105,10 +105,10 @@ def _by_depth(heads: list[dict[str, Any]]) -> Finding:
     return Finding(verdict, reason, [averaging, beside, partial])
 
 
-def draw(finding: Finding) -> list[Figure]:
+def draw(finding: Finding) -> dict[str, Figure]:
     """The share of patterns that each head rests on, by layer."""
     if "heads" not in finding.data:
-        return []
+        return {}
     from hopfield.plot.grids import grid
 
     heads = finding.data["heads"]
@@ -116,8 +116,8 @@ def draw(finding: Finding) -> list[Figure]:
     values = np.full((layers, most), np.nan)
     for head in heads:
         values[head["layer"], head["head"]] = head["share"]
-    return [
-        Figure.drawn(
+    return {
+        "share": Figure.drawn(
             lambda: grid(
                 values,
                 [str(n) for n in range(layers)],
@@ -130,7 +130,7 @@ def draw(finding: Finding) -> list[Figure]:
             "above 1/8 II, above 1/32 III.",
             "A map of layers and heads.",
         )
-    ]
+    }
 
 
 CHARACTERISED = Claim(

@@ -1,5 +1,6 @@
 """Sentence 3: three kinds of minima, over all patterns, over some, and of one."""
 
+import math
 import warnings
 from functools import partial
 from typing import Any
@@ -10,14 +11,19 @@ from torch.linalg import vector_norm
 from tqdm import tqdm
 
 from hopfield.claims import patterns
-from hopfield.claims.claim import Claim, Finding, Measured, Rows, Setting, Verdict
+from hopfield.claims.claim import Claim, Finding, Measured, Rows, Setting, Verdict, median, share
 from hopfield.errors import ConvergenceWarning
 from hopfield.landscape import barrier, basin_by_masking, basin_by_noise, basin_radius, families
-from hopfield.landscape.network import settled
+from hopfield.landscape.ends import settled
 from hopfield.phases import PhaseLabel, fixed_points, phase
 from hopfield.report import Figure
 from hopfield.theory import critical_beta, max_norm
 
+KINDS = {
+    PhaseLabel.GLOBAL: "global",
+    PhaseLabel.METASTABLE: "metastable",
+    PhaseLabel.FIXED_POINT: "single patterns",
+}
 ALL, MOST = 0.99, 0.5
 NEAR = 0.1  # of the spread of the members, that a metastable state is off their average
 BETAS = {True: 16, False: 48}
@@ -25,6 +31,8 @@ STARTS = {True: 100, False: 400}
 SHOWN = {True: 3, False: 12}  # families
 DIRECTIONS = {True: 8, False: 64}
 NOISE = (0.1, 0.2, 0.4, 0.8, 1.6)  # shares of M
+FAR = 4.0  # shares of M, up to which basins are followed
+MASKED = (0.1, 0.25, 0.5, 0.75)
 FAMILIES = (
     "the largest families of metastable states, where most states are metastable. Shares of starts "
     "that return from noise of that length, and with that share of entries set to 0."
@@ -35,62 +43,54 @@ COLUMNS = (
     *(f"masked {share:.0%}" for share in MASKED),
     "barrier / M²",
 )
-FAR = 4.0  # shares of M, up to which basins are followed
-MASKED = (0.1, 0.25, 0.5, 0.75)
 
 
 def check(setting: Setting) -> Finding:
     """The phases of converged states along β, and the families in between."""
-    numbers, held, data = [], [], {}
-    sets = {"clusters": patterns.clusters(setting.seed), "digits": patterns.digits()}
-    sentences = patterns.sentences(setting)
-    for name, stored in (sets if sentences is None else sets | {"sentences": sentences}).items():
+    numbers, held, data, tables = [], {}, {}, []
+    every = {"clusters": patterns.clusters(setting.seed)} | patterns.sets(setting)
+    del every["random"]  # they have no families
+    for name, stored in every.items():
         found = setting.part(f"{name}, along β", _along_beta, stored, setting)
-        data[name] = found
-        at = {label: max(found["shares"][label.name]) for label in PhaseLabel}
+        counts, states = found["counts"], found["states"]
+        most = {label: max(counts[label.name]) for label in KINDS}
         numbers += [
-            Measured(f"{name}: most states that are {label.name.lower().replace('_', ' ')}", value)
-            for label, value in at.items()
-            if label != PhaseLabel.NONE
+            share(f"{name}: most states that are {word} at one β", most[label], states)
+            for label, word in KINDS.items()
         ]
-        beta = found["beta"][_peak(found["shares"][PhaseLabel.METASTABLE.name])]
+        beta = found["beta"][_peak(counts[PhaseLabel.METASTABLE.name])]
         of = setting.part(f"{name}, families", _families, stored, beta, setting)
-        found["families"] = of
-        if of["off"] is not None:
-            where = f"{name}, β = {beta:.3g}"
+        where = f"{name}, β = {beta:.3g}"
+        numbers.append(Measured(f"{where}: metastable states", of["count"]))
+        if of["table"]:
             numbers += [
-                Measured(f"{where}: metastable states", of["count"]),
-                Measured(f"{where}: patterns of a family, median", of["members"]),
-                Measured(f"{where}: distance to the plain average, in spreads, median", of["off"]),
-                Measured(f"{where}: radius of a basin, in M, up to {FAR:g}, median", of["radius"]),
-                Measured(f"{where}: barrier to the next family, in M², median", of["height"]),
+                median(f"{where}: patterns of a family", of["members"]),
+                median(f"{where}: distance to the plain average, in spreads", of["off"]),
+                median(f"{where}: radius of a basin, in M, up to {FAR:g}", of["radius"]),
+                median(f"{where}: barrier to the next family, in M²", of["height"]),
             ]
+            tables.append(Rows(f"{name}: {FAMILIES}", list(COLUMNS), of["table"]))
         numbers.append(
             Measured(f"{name}: k90 / N of the one fixed point, β < 1/m_max²", found["critical k90"])
         )
         three = (
-            at[PhaseLabel.GLOBAL] >= ALL
-            and at[PhaseLabel.METASTABLE] >= MOST
-            and at[PhaseLabel.FIXED_POINT] >= ALL
+            most[PhaseLabel.GLOBAL] >= ALL * states
+            and most[PhaseLabel.METASTABLE] >= MOST * states
+            and most[PhaseLabel.FIXED_POINT] >= ALL * states
         )
-        average = of["off"] is not None and of["off"] <= NEAR
-        held.append((three, average))
-    if all(three and average for three, average in held):
+        off = median("", of["off"]).value if of["off"] else math.inf
+        held[name], data[name] = (three, off <= NEAR), found
+    if all(three and average for three, average in held.values()):
         verdict = Verdict.REPRODUCES
     else:
-        verdict = Verdict.PARTLY if any(three for three, _ in held) else Verdict.DOES_NOT
-    kinds = [n for n, (three, _) in zip(data, held, strict=True) if three]
-    plain = [n for n, (_, average) in zip(data, held, strict=True) if average]
+        verdict = Verdict.PARTLY if any(three for three, _ in held.values()) else Verdict.DOES_NOT
+    kinds = sum(three for three, _ in held.values())
+    plain = [name for name, (_, average) in held.items() if average]
     reason = (
-        f"All three kinds take their turn along β on {len(kinds)} of {len(data)} sets "
+        f"All three kinds take their turn along β on {kinds} of {len(data)} sets "
         f"({', '.join(data)}). A metastable state is the plain average of its patterns, to "
         f"{NEAR:.0%} of their spread, on {', '.join(plain) or 'none of them'}; else a weighted one."
     )
-    tables = [
-        Rows(f"{name}: {FAMILIES}", COLUMNS, found["families"]["table"])
-        for name, found in data.items()
-        if found["families"]["table"]
-    ]
     return Finding(verdict, reason, numbers, data, tables)
 
 
@@ -105,14 +105,18 @@ def _along_beta(stored: Tensor, setting: Setting) -> dict[str, Any]:
     start = stored[torch.randperm(len(stored), generator=generator)[: STARTS[setting.quick]]]
     critical = critical_beta(stored)
     betas = torch.logspace(-0.5, 3.0, BETAS[setting.quick], dtype=torch.float64) * critical.beta
-    shares: dict[str, list[float]] = {label.name: [] for label in PhaseLabel}
+    counts: dict[str, list[int]] = {label.name: [] for label in PhaseLabel}
     for beta in tqdm(betas.tolist(), desc="phases", disable=not setting.progress, leave=False):
-        label = phase(settled(start, stored, beta=beta).state, stored, beta=beta).label
+        end = settled(start, stored, beta=beta)
+        assert end.converged is not None
+        label = phase(end.state, stored, beta=beta).label
+        label = label.masked_fill(~end.converged, PhaseLabel.NONE)
         for kind in PhaseLabel:
-            shares[kind.name].append((label == kind).double().mean().item())
+            counts[kind.name].append(int((label == kind).sum()))
     return {
         "beta": [float(f"{beta:.4g}") for beta in betas.tolist()],
-        "shares": shares,
+        "counts": counts,
+        "states": len(start),
         "critical k90": critical.k90 / len(stored),
     }
 
@@ -123,9 +127,8 @@ def _families(stored: Tensor, beta: float, setting: Setting) -> dict[str, Any]:
         warnings.simplefilter("ignore", ConvergenceWarning)  # those are in no family
         points = fixed_points(stored, steps=10_000, beta=beta)
     found = families(points, stored, beta=beta)
-    nothing: dict[str, Any] = {"count": len(found), "off": None, "table": []}
     if len(found) < 2:
-        return nothing
+        return {"count": len(found), "off": [], "table": []}
     off = []
     for family in found:
         average = stored[family.holding].mean(0)
@@ -149,10 +152,10 @@ def _families(stored: Tensor, beta: float, setting: Setting) -> dict[str, Any]:
     height = barrier(state, beside, stored, beta=beta).height / length**2
     return {
         "count": len(found),
-        "members": torch.tensor([len(f.members) for f in found]).double().median().item(),
-        "off": torch.tensor(off).median().item(),
-        "radius": radius.median(-1).values.median().item(),
-        "height": height.median().item(),
+        "members": [len(family.members) for family in found],
+        "off": off,
+        "radius": radius.median(-1).values.tolist(),
+        "height": height.tolist(),
         "table": [
             [
                 len(family.members),
@@ -168,26 +171,20 @@ def _families(stored: Tensor, beta: float, setting: Setting) -> dict[str, Any]:
     }
 
 
-def draw(finding: Finding) -> list[Figure]:
+def draw(finding: Finding) -> dict[str, Figure]:
     """Shares of the phases along β for each set of patterns."""
     from hopfield import plot
 
-    figures = []
+    figures = {}
     for name, data in finding.data.items():
         beta = torch.tensor(data["beta"])
-        count = 1000
-        label = torch.full((len(beta), count), int(PhaseLabel.METASTABLE))
-        for row in range(len(beta)):
-            fixed = round(count * data["shares"][PhaseLabel.FIXED_POINT.name][row])
-            everywhere = round(count * data["shares"][PhaseLabel.GLOBAL.name][row])
-            label[row, :fixed] = PhaseLabel.FIXED_POINT
-            label[row, count - everywhere :] = PhaseLabel.GLOBAL
-        figures.append(
-            Figure.drawn(
-                partial(plot.phase_shares, beta, label, f"Minima along β: {name}"),
-                f"{name}: the kinds of minima that retrieval from stored patterns ends in.",
-                "Stacked shares of three phases against β.",
-            )
+        shares = {
+            label: torch.tensor(data["counts"][label.name]) / data["states"] for label in KINDS
+        }
+        figures[name] = Figure.drawn(
+            partial(plot.shares_of_phases, beta, shares, f"Minima along β: {name}"),
+            f"{name}: the kinds of minima that retrieval from stored patterns ends in.",
+            "Stacked shares of three phases against β.",
         )
     return figures
 

@@ -11,9 +11,7 @@ from hopfield.report import Report, Section, Table, cell
 
 INTRODUCTION = (
     "Each statement of the abstract of “Hopfield Networks is All You Need” (Ramsauer et al., arXiv "
-    "2008.02217) is checked by a function, by a criterion that stood in the code before the run. "
-    "Sentence 9, on broad applicability, is what sentences 10 to 12 say in particular; sentence 13 "
-    "names the authors' code."
+    "2008.02217) is checked by a function, by a criterion that stood in the code before the run."
 )
 PICTURES = "images/claims"
 INTERVALS = (
@@ -29,12 +27,14 @@ class Checked:
     Attributes:
         claim: what is said.
         finding: what was found.
-        seconds: how long that took, where it was not kept from before.
+        seconds: how long that took, in all runs together.
+        where: versions and machine.
     """
 
     claim: Claim
     finding: Finding
     seconds: float
+    where: dict[str, Any]
 
 
 def page(checked: Sequence[Checked], about: dict[str, Any]) -> Report:
@@ -62,7 +62,14 @@ def summary(checked: Sequence[Checked]) -> str:
         str(verdict): sum(one.finding.verdict == verdict for one in checked) for verdict in Verdict
     }
     told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
-    return f"{len(checked)} claims: {told}." if checked else "No claim was checked yet."
+    if not checked:
+        return "No claim was checked yet."
+    slowest = max(checked, key=lambda one: one.seconds)
+    total = sum(one.seconds for one in checked)
+    return (
+        f"{len(checked)} claims: {told}. {total:.0f} seconds in all, {slowest.seconds:.0f} of them "
+        f"for {slowest.claim.name}."
+    )
 
 
 def _section(one: Checked) -> Section:
@@ -74,8 +81,18 @@ def _section(one: Checked) -> Section:
         f"{claim.says} ({claim.source})",
         f"Criterion: {claim.criterion}",
         f"Verdict: {finding.verdict}. {finding.reason}",
+        took(one),
     ]
-    return Section(claim.name, texts, tables, list(claim.draw(finding)))
+    return Section(claim.name, texts, tables, list(claim.draw(finding).values()))
+
+
+def took(one: Checked) -> str:
+    """How long it took, and on what."""
+    where = one.where
+    return (
+        f"It took {one.seconds:.1f} s with hopfield {where['hopfield']} on torch {where['torch']}: "
+        f"{where['machine']}."
+    )
 
 
 def _row(number: Measured) -> list[object]:
@@ -85,7 +102,7 @@ def _row(number: Measured) -> list[object]:
 
 def _about(about: dict[str, Any]) -> Table:
     rows = [[name, "none" if value is None else str(value)] for name, value in about.items()]
-    return Table(["setting", "value"], rows, "Settings, versions and machine.")
+    return Table(["setting", "value"], rows, "Settings, versions and machine of the last call.")
 
 
 def document(checked: Sequence[Checked], about: dict[str, Any], folder: Path) -> Path:
@@ -95,8 +112,8 @@ def document(checked: Sequence[Checked], about: dict[str, Any], folder: Path) ->
     shown: dict[str, list[tuple[str, str]]] = {}
     for one in checked:
         shown[one.claim.name] = []
-        for number, figure in enumerate(one.claim.draw(one.finding), 1):
-            path = pictures / f"{one.claim.name}-{number}.png"
+        for name, figure in one.claim.draw(one.finding).items():
+            path = pictures / f"{one.claim.name}-{name}.png"
             path.write_bytes(figure.light)
             shown[one.claim.name].append((f"{PICTURES}/{path.name}", figure.caption))
     target = folder / "claims.md"
@@ -126,7 +143,7 @@ def markdown(
     for one in checked:
         lines += ["", f"## {one.claim.name}", "", f"{one.claim.says} ({one.claim.source})", ""]
         lines += [f"*Criterion.* {one.claim.criterion}", ""]
-        lines += [f"**{one.finding.verdict}.** {one.finding.reason}"]
+        lines += [f"**{one.finding.verdict}.** {one.finding.reason}", "", took(one)]
         if one.finding.numbers:
             lines += ["", "| measured | value | interval |", "|---|--:|---|"]
             lines += [_markdown_row(number) for number in one.finding.numbers]

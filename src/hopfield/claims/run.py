@@ -1,9 +1,9 @@
 """`claims`: check what the paper says, and write what came out."""
 
+import hashlib
 import json
 import os
 import platform
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -16,6 +16,7 @@ from tqdm import tqdm
 from hopfield import _check
 from hopfield.claims.claim import Claim, Finding, Measured, Rows, Setting, Verdict
 from hopfield.claims.collection import CLAIMS
+from hopfield.claims.model import check_model
 from hopfield.claims.page import Checked, page
 from hopfield.errors import ArgumentError, FileError
 from hopfield.files.claim import claim as claim_folder
@@ -24,6 +25,7 @@ from hopfield.files.whole import written_whole
 
 SETTINGS, PARTS, FOUND, PAGE = "settings.json", "parts.jsonl", "claims.json", "claims.html"
 FORMAT = 1
+TEXTS = ("name", "source", "says", "criterion")
 
 
 @dataclass(frozen=True)
@@ -89,29 +91,39 @@ def claims(
     if text is not None and not text.exists():
         raise FileError(f"{text} is not there; a file or folder of text is expected")
     out = Path(out)
-    settings: dict[str, Any] = {
-        "quick": quick,
-        "seed": seed,
-        "model": model,
-        "text": text and str(text),
-    }
-    claim_folder(out, SETTINGS, {**settings, "version": metadata.version("hopfield")}, "run")
+    if model is not None and text is not None:
+        check_model(model, text)  # before the work, not in the middle of it
+    settings: dict[str, Any] = {"quick": quick, "seed": seed, "model": model}
+    settings |= {"text": text and str(text), "code": fingerprint()}
+    claim_folder(out, SETTINGS, settings, "run")
     ledger = Ledger(out / PARTS)
     about = {**settings, "model": _short(model), "text": _short(settings["text"]), **_machine()}
     wanted = [name for name in CLAIMS if name in only or not only]
-    missing = [name for name in wanted if _key(name) not in ledger]
-    with tqdm(missing, disable=not progress, unit="claim", leave=False) as bar:
+    with tqdm(wanted, disable=not progress, unit="claim", leave=False) as bar:
         for name in bar:
             bar.set_description(name)
             setting = Setting(quick, seed, model, text, progress, ledger, name)
-            begun = time.perf_counter()
-            finding = CLAIMS[name].check(setting)
-            seconds = time.perf_counter() - begun
-            ledger[_key(name)] = {**asdict(finding), "seconds": round(seconds, 2)}
+            claim, finding = CLAIMS[name], CLAIMS[name].check(setting)
+            texts = {text: getattr(claim, text) for text in TEXTS}
+            ledger[_key(name)] = {
+                **texts,
+                **asdict(finding),
+                "seconds": round(setting.seconds(), 2),
+                "where": _machine(),
+            }
             _write(out, ledger, about)
     checked = _write(out, ledger, about)
     page(checked, about).save(out / PAGE)
     return Claims(checked, about, out)
+
+
+def fingerprint() -> str:
+    """Of the code that checks: a folder of findings is of one code and no other."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        if path.name not in ("run.py", "page.py"):  # they write what is found
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def load(path: str | Path) -> tuple[list[Checked], dict[str, Any]]:
@@ -125,6 +137,8 @@ def load(path: str | Path) -> tuple[list[Checked], dict[str, Any]]:
         if held["format"] != FORMAT:
             raise ValueError(f"format {held['format']!r}, not {FORMAT}")
         return [_checked(row) for row in held["claims"]], held["about"]
+    except OSError as error:
+        raise FileError(f"{path}: {error.strerror}; a claims.json is expected") from error
     except (KeyError, TypeError, ValueError) as error:
         raise FileError(f"{path} is no file of claims, or is damaged ({error})") from error
 
@@ -135,21 +149,17 @@ def _key(name: str) -> str:
 
 def _write(out: Path, ledger: Ledger, about: dict[str, Any]) -> list[Checked]:
     """`claims.json`, of all that the folder holds; these claims."""
-    rows = [
-        {
-            "name": claim.name,
-            "source": claim.source,
-            "says": claim.says,
-            "criterion": claim.criterion,
-            **ledger[_key(claim.name)],
-        }
-        for claim in CLAIMS.values()
-        if _key(claim.name) in ledger
-    ]
+    rows = [ledger[_key(name)] for name in CLAIMS if _key(name) in ledger]
+    try:
+        checked = [_checked(row) for row in rows]
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileError(
+            f"{out / PARTS} is damaged; remove it, and what it held is checked again"
+        ) from error
     found = {"format": FORMAT, "about": about, "claims": rows}
     with written_whole(out / FOUND) as part:
-        part.write_text(json.dumps(found, ensure_ascii=False, indent=None) + "\n", "utf-8")
-    return [_checked(row) for row in rows]
+        part.write_text(json.dumps(found, ensure_ascii=False) + "\n", "utf-8")
+    return checked
 
 
 def _checked(row: dict[str, Any]) -> Checked:
@@ -157,9 +167,10 @@ def _checked(row: dict[str, Any]) -> Checked:
     tables = [Rows(**table) for table in row["tables"]]
     finding = Finding(Verdict(row["verdict"]), row["reason"], numbers, row["data"], tables)
     known = CLAIMS.get(row["name"])
-    draw = known.draw if known is not None else lambda finding: ()
-    texts = (row["name"], row["source"], row["says"], row["criterion"])
-    return Checked(Claim(*texts, _refuse, draw), finding, row["seconds"])
+    draw = known.draw if known is not None else lambda finding: {}
+    name, source, says, criterion = (row[text] for text in TEXTS)
+    claim = Claim(name, source, says, criterion, _refuse, draw)
+    return Checked(claim, finding, row["seconds"], row["where"])
 
 
 def _refuse(setting: Setting) -> Finding:

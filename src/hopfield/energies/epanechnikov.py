@@ -7,6 +7,8 @@ from torch import Tensor
 from hopfield import _check
 from hopfield.energies.memory import EnergyMemory, by_chunks
 
+EXACT = "donot_use_mm_for_euclid_dist"  # differences of products lose a reach that is short
+
 
 class Epanechnikov(EnergyMemory):
     """`E(ξ) = −β⁻¹ log Σ_i max(0, 1 − ½β‖ξ − x_i‖²)`: Hoover et al. 2025 (arXiv 2506.10801).
@@ -28,9 +30,6 @@ class Epanechnikov(EnergyMemory):
     def __init__(self, stored: Float[Tensor, "N d"], *, beta: float) -> None:
         super().__init__(stored)
         self.beta = _check.positive("beta", beta)
-        self.middle = stored.mean(-2)
-        self._centred = stored - self.middle  # distances are differences of products
-        self._squares = self._centred.square().sum(-1)
 
     def _update(self, state: Tensor) -> Tensor:
         return by_chunks(self._mean_within_reach, state, len(self.stored), -2)
@@ -38,7 +37,7 @@ class Epanechnikov(EnergyMemory):
     def _mean_within_reach(self, state: Tensor) -> Tensor:
         felt = (self._kernel(state) > 0).to(state.dtype)
         count = felt.sum(-1, keepdim=True)
-        mean = self.middle + felt @ self._centred / count.clamp(min=1)
+        mean = felt @ self.stored / count.clamp(min=1)
         return torch.where(count > 0, mean, state)
 
     def _energy(self, state: Tensor) -> Tensor:
@@ -47,7 +46,5 @@ class Epanechnikov(EnergyMemory):
 
     def _kernel(self, state: Tensor) -> Tensor:
         """`max(0, 1 − ½β‖ξ − x_i‖²)`, `(..., S, N)`."""
-        centred = state - self.middle
-        squares = centred.square().sum(-1, keepdim=True)
-        apart = squares + self._squares - 2 * centred @ self._centred.mT
-        return (1 - 0.5 * self.beta * apart).clamp(0.0, 1.0)
+        apart = torch.cdist(state, self.stored, compute_mode=EXACT)
+        return (1 - 0.5 * self.beta * apart.square()).clamp(min=0.0)

@@ -25,7 +25,7 @@ class Hebbian(EnergyMemory):
     def __init__(self, stored: Float[Tensor, "N d"]) -> None:
         super().__init__(stored)
         check_signs("stored", stored)
-        self._couplings = stored.mT @ stored / stored.shape[-1]
+        self._couplings = stored.mT @ stored  # d W, in whole numbers: a field of 0 is 0
         self._couplings.fill_diagonal_(0.0)
 
     def start(self, state: Tensor) -> Tensor:
@@ -39,4 +39,4 @@ class Hebbian(EnergyMemory):
         return state
 
     def _energy(self, state: Tensor) -> Tensor:
-        return -0.5 * (state @ self._couplings * state).sum(-1)
+        return -0.5 * (state @ self._couplings * state).sum(-1) / state.shape[-1]

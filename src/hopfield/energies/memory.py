@@ -158,4 +158,4 @@ def by_chunks(
     """
     chunk = max(1, NUMBERS_AT_ONCE // (vectors.shape[:-2].numel() * width or 1))
     rows = tiles(vectors.shape[-2], chunk)
-    return torch.cat([function(vectors[..., part, :]) for part in rows] or [function(vectors)], dim)
+    return torch.cat([function(vectors[..., part, :]) for part in rows], dim)

@@ -6,9 +6,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hopfield.energies.memory import EnergyMemory
-from hopfield.errors import ArgumentError
 from hopfield.network import Network
-from hopfield.settings import Settings, build
+from hopfield.settings import Settings, build, build_for_all
 
 
 class Modern(EnergyMemory):
@@ -28,12 +27,7 @@ class Modern(EnergyMemory):
     def __init__(self, stored: Float[Tensor, "N d"], **settings: Unpack[Settings]) -> None:
         super().__init__(stored)
         self.settings = settings
-        network = self._network(stored[:1])
-        if not network.states_are_alike:
-            raise ArgumentError(
-                "Modern takes one network for all states: no offsets, and beta, mask and bias "
-                "without a dimension for states"
-            )
+        build_for_all("Modern", stored[:1], stored, **settings)
 
     def _network(self, state: Tensor) -> Network:
         return build(state, self.stored, **self.settings)[1]

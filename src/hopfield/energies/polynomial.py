@@ -36,9 +36,10 @@ class Polynomial(EnergyMemory):
         self.degree = _check.positive_int("degree", degree)
         if self.degree < 2:
             raise ArgumentError("degree is 1; at least 2 is expected: a linear energy stores one")
-        self.radius = vector_norm(stored, dim=-1).amax()
+        self.radius = vector_norm(stored.double(), dim=-1).amax().to(stored.dtype)
         if self.radius == 0:
             raise ArgumentError("all stored patterns are 0; the overlap with them says nothing")
+        self._relative = stored / self.radius
 
     def start(self, state: Tensor) -> Tensor:
         return self.radius * normalised(state)
@@ -50,13 +51,19 @@ class Polynomial(EnergyMemory):
 
     def _energy(self, state: Tensor) -> Tensor:
         def total(rows: Tensor) -> Tensor:
-            return self._overlaps(rows).pow(self.degree).sum(-1)
+            best, share = self._overlaps(rows)
+            return best.squeeze(-1).pow(self.degree) * share.pow(self.degree).sum(-1)
 
         return -(self.radius**2) / self.degree * by_chunks(total, state, len(self.stored), -1)
 
     def _pull(self, state: Tensor) -> Tensor:
-        return self._overlaps(state).pow(self.degree - 1) @ self.stored
+        return self._overlaps(state)[1].pow(self.degree - 1) @ self._relative
 
-    def _overlaps(self, state: Tensor) -> Tensor:
-        """`max(0, x_i·ξ / M²)`, `(..., S, N)`, up to 1."""
-        return (state @ self.stored.mT / self.radius**2).clamp(min=0.0)
+    def _overlaps(self, state: Tensor) -> tuple[Tensor, Tensor]:
+        """The largest `max(0, x_i·ξ / M²)`, `(..., S, 1)`, and all as shares of it, `(..., S, N)`.
+
+        Shares do not vanish at high powers.
+        """
+        overlap = (state / self.radius @ self._relative.mT).clamp(min=0.0)
+        best = overlap.amax(-1, keepdim=True)
+        return best, overlap / best.masked_fill(best == 0, 1.0)

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from hopfield import _check
 from hopfield.energies.memory import NUMBERS_AT_ONCE, EnergyMemory, by_chunks
+from hopfield.errors import ArgumentError, ShapeError
 from hopfield.reduction.inputs import tiles
 
 SMALLEST_SHARE = 1e-3  # of one pattern, at which the estimated sum of kernels is cut off
@@ -49,12 +50,14 @@ class RandomFeatures(EnergyMemory):
         self.beta = _check.positive("beta", beta)
         self.step = _check.share("step", step)
         count = _check.positive_int("features", features)
+        numbers = f"{count} frequencies of {stored.shape[-1]} numbers"
+        _check.fits_memory(16 * count * stored.shape[-1], numbers, "number of features")
         generator = torch.Generator("cpu").manual_seed(_check.seed("seed", seed))
         drawn = torch.randn(
             count, stored.shape[-1], generator=generator, dtype=torch.float64, device="cpu"
         )
         self._frequencies = (self.beta**0.5 * drawn).to(stored)
-        self._sums = self._of(stored)
+        self._sums, self.count = self._of(stored), len(stored)
 
     def add(self, patterns: Float[Tensor, "n d"]) -> None:
         """Store more patterns, `(n, d)`; nothing grows.
@@ -63,6 +66,7 @@ class RandomFeatures(EnergyMemory):
             ShapeError, DtypeError, ArgumentError: patterns that do not fit.
         """
         self._sums = self._sums + self._of(patterns)
+        self.count += len(patterns)
 
     def remove(self, patterns: Float[Tensor, "n d"]) -> None:
         """Forget patterns, `(n, d)`, that were stored; others would leave holes.
@@ -70,11 +74,22 @@ class RandomFeatures(EnergyMemory):
         Raises:
             ShapeError, DtypeError, ArgumentError: patterns that do not fit.
         """
-        self._sums = self._sums - self._of(patterns)
+        removed = self._of(patterns)
+        if len(patterns) > self.count:
+            raise ArgumentError(
+                f"{len(patterns)} patterns are to be removed, and {self.count} are stored"
+            )
+        self._sums = self._sums - removed
+        self.count -= len(patterns)
 
     def _of(self, patterns: Tensor) -> Tensor:
-        _check.patterns(patterns)
-        _check.state_fits(patterns, self.stored)
+        _check.plain_patterns(patterns)
+        _check.alike("patterns", patterns, "stored", self.stored)
+        if patterns.shape[-1] != self.stored.shape[-1]:
+            raise ShapeError(
+                f"patterns has shape {_check.shape_of(patterns)}; patterns with "
+                f"{self.stored.shape[-1]} entries are stored, and expected"
+            )
         _check.finite("patterns", patterns)
         count = len(self._frequencies)
         parts = tiles(len(patterns), max(1, NUMBERS_AT_ONCE // (2 * count)))

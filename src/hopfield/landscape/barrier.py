@@ -8,9 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hopfield import _check
-from hopfield.errors import ShapeError
+from hopfield.errors import ArgumentError, ShapeError
 from hopfield.functional import energy
-from hopfield.landscape.network import checked
+from hopfield.landscape.ends import checked, length_of, states
 from hopfield.settings import Settings
 
 
@@ -60,15 +60,21 @@ def barrier(
     Raises:
         ShapeError, DtypeError, ArgumentError: arguments that do not fit.
     """
-    _check.state_fits(start, stored)
-    _check.state_fits(end, stored)
-    if start.dim() != 2 or start.shape != end.shape:
+    wide = checked(stored)
+    start, end = states("start", start, stored), states("end", end, stored)
+    length_of(wide, **settings)
+    if start.shape != end.shape:
         raise ShapeError(
             f"start has shape {_check.shape_of(start)} and end {_check.shape_of(end)}; both "
             f"(P, d), as many each, are expected"
         )
-    points = max(3, _check.positive_int("points", points))
-    wide, start, end = checked(stored), start.double(), end.double()
+    if _check.positive_int("points", points) < 3:
+        raise ArgumentError(
+            f"points is {points}; at least 3 are expected: both ends and one between"
+        )
+
+    what = f"{len(start)} paths of {points} points"
+    _check.fits_memory(16 * points * (start.numel() or 1), what, "number of points")
 
     def along(share: Tensor) -> Tensor:
         """Energy at shares `(P, T)` of the paths."""

@@ -1,5 +1,6 @@
 """Basins of attraction: how far from an attractor retrieval still ends in it."""
 
+import math
 from collections.abc import Sequence
 from typing import Unpack
 
@@ -8,10 +9,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hopfield import _check
-from hopfield.errors import ArgumentError, ShapeError
-from hopfield.landscape.network import checked, length_of, returns, settled
+from hopfield.errors import ArgumentError
+from hopfield.landscape.ends import checked, length_of, returns, settled, states
 from hopfield.settings import Settings
 from hopfield.similarity import normalised
+
+BYTES_PER_NUMBER = 8 * 8
+FINEST = 50  # halvings of a distance, as many as float64 tells apart
 
 
 def basin_by_noise(
@@ -41,7 +45,7 @@ def basin_by_noise(
         ShapeError, DtypeError, ArgumentError: arguments that do not fit.
     """
     attractor, wide = _attractors(attractor, stored, settings)
-    sizes = [_check.not_negative("lengths", length) for length in lengths]
+    sizes = _check.numbers("lengths", lengths, _check.not_negative)
     directions = _directions(attractor, _check.positive_int("draws", draws), seed)
     shares = [
         returns(attractor[:, None] + size * directions, attractor[:, None], wide, **settings)
@@ -76,15 +80,16 @@ def basin_by_masking(
         ShapeError, DtypeError, ArgumentError: arguments that do not fit.
     """
     attractor, wide = _attractors(attractor, stored, settings)
-    if bad := [share for share in shares if not 0 <= share <= 1]:
-        raise ArgumentError(f"shares has {bad[0]!r}; shares from 0 to 1 are expected")
+    parts = _check.numbers("shares", shares, _check.not_negative)
+    if max(parts, default=0.0) > 1:
+        raise ArgumentError(f"shares has {max(parts)}; shares from 0 to 1 are expected")
     generator = torch.Generator().manual_seed(_check.seed("seed", seed))
     draws = _check.positive_int("draws", draws)
     order = torch.rand(len(attractor), draws, attractor.shape[-1], generator=generator)
     rank = order.argsort(-1).argsort(-1).to(attractor.device)
     found = []
-    for share in shares:
-        masked = rank < round(share * attractor.shape[-1])
+    for part in parts:
+        masked = rank < round(part * attractor.shape[-1])
         start = attractor[:, None].expand(-1, draws, -1).masked_fill(masked, 0.0)
         found.append(returns(start, attractor[:, None], wide, **settings).double().mean(-1))
     return torch.stack(found, -1)
@@ -122,9 +127,10 @@ def basin_radius(
         ShapeError, DtypeError, ArgumentError: arguments that do not fit.
     """
     attractor, wide = _attractors(attractor, stored, settings)
-    length = length_of(wide)
+    length = length_of(wide, **settings)
     most = 4 * length if most is None else _check.positive("most", most)
     narrow = _check.share("precision", precision) * length
+    halvings = min(FINEST, math.ceil(math.log2(max(most / narrow, 1.0))))
     along = _directions(attractor, _check.positive_int("directions", directions), seed)
     centre = attractor[:, None].expand_as(along)
 
@@ -135,7 +141,7 @@ def basin_radius(
     home = back(low)
     high = torch.full_like(low, most)
     endless = back(high)
-    while bool((high - low > narrow).any()):
+    for _ in range(halvings):
         middle = (low + high) / 2
         held = back(middle)
         low, high = torch.where(held, middle, low), torch.where(held, high, middle)
@@ -145,16 +151,14 @@ def basin_radius(
 
 def _attractors(attractor: Tensor, stored: Tensor, settings: Settings) -> tuple[Tensor, Tensor]:
     """Attractors at full convergence, and the stored patterns, in float64."""
-    _check.state_fits(attractor, stored)
-    if attractor.dim() != 2:
-        raise ShapeError(f"attractor has shape {_check.shape_of(attractor)}; (A, d) is expected")
-    _check.finite("attractor", attractor)
     wide = checked(stored)
-    return settled(attractor.double(), wide, **settings).state, wide
+    return settled(states("attractor", attractor, stored), wide, **settings).state, wide
 
 
 def _directions(attractor: Tensor, count: int, seed: int) -> Tensor:
     """Random unit vectors, `(A, count, d)`."""
     generator = torch.Generator().manual_seed(_check.seed("seed", seed))
     shape = (len(attractor), count, attractor.shape[-1])
+    what = f"{len(attractor)} attractors × {count} starts of {attractor.shape[-1]} numbers"
+    _check.fits_memory(math.prod(shape) * BYTES_PER_NUMBER, what, "number of starts")
     return normalised(torch.randn(shape, generator=generator, dtype=torch.float64)).to(attractor)

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hopfield.errors import ConvergenceWarning, ShapeError
-from hopfield.landscape.network import betas_of, checked
+from hopfield.landscape.ends import betas_of, checked
 from hopfield.retrieval import retrieve
 from hopfield.theory.critical import critical_beta
 

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from hopfield import _check
 from hopfield.functional import associate
 from hopfield.phases import FixedPoints, PhaseLabel
 from hopfield.settings import Settings
@@ -52,6 +53,8 @@ def families(
     Raises:
         ShapeError, DtypeError, ArgumentError: arguments that do not fit.
     """
+    if label is not None:
+        _check.choice("label", label, PhaseLabel)
     stored = stored.to(points.state.dtype)
     found = []
     for attractor, of in enumerate(points.phase.label.tolist()):

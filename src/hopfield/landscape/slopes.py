@@ -9,8 +9,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from hopfield import _check
+from hopfield.errors import ArgumentError
 from hopfield.functional import associate
-from hopfield.landscape.network import betas_of, checked, settled
+from hopfield.landscape.ends import betas_of, checked, settled, states
 from hopfield.phases import phase
 from hopfield.reduction.inputs import tiles
 from hopfield.similarity import normalised
@@ -69,11 +70,16 @@ def slopes(
     Raises:
         ShapeError, DtypeError, ArgumentError: arguments that do not fit.
     """
-    _check.state_fits(state, stored)
-    wide, start = checked(stored), state.double()
-    betas = betas_of(betas)
+    wide, betas = checked(stored), betas_of(betas)
+    start = states("state", state, stored)
+    if len(wide) < 2:
+        raise ArgumentError(
+            "one pattern is stored; at least two are expected: with one nothing moves"
+        )
+    count = _check.positive_int("directions", directions)
+    _check.fits_memory(16 * count * sum(wide.shape), f"{count} directions", "number of directions")
     generator = torch.Generator().manual_seed(_check.seed("seed", seed))
-    shape = (_check.positive_int("directions", directions), stored.shape[-1])
+    shape = (count, stored.shape[-1])
     ahead = normalised(torch.randn(shape, generator=generator, dtype=torch.float64)).to(wide)
     found = []
     for beta in tqdm(betas, disable=not progress, desc="slopes", unit="β", leave=False):
@@ -84,7 +90,9 @@ def slopes(
         reached = _reached(end.state, wide, beta, ahead)
         found.append((of.label, of.k90, norm, *reached, end.converged))
     label, k90, norm, gradient, entropy, converged = map(torch.stack, zip(*found, strict=True))
-    return Slopes(torch.tensor(betas), label, k90, norm, gradient, entropy, converged)
+    return Slopes(
+        torch.tensor(betas, dtype=torch.float64), label, k90, norm, gradient, entropy, converged
+    )
 
 
 def _reached(state: Tensor, stored: Tensor, beta: float, ahead: Tensor) -> tuple[Tensor, Tensor]:

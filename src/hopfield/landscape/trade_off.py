@@ -12,7 +12,7 @@ from tqdm import tqdm
 from hopfield import _check, theory
 from hopfield.errors import ArgumentError
 from hopfield.functional import update
-from hopfield.landscape.network import betas_of, checked, length_of, settled
+from hopfield.landscape.ends import betas_of, checked, length_of, settled
 from hopfield.phases import PhaseLabel, phase
 from hopfield.theory.patterns import on_sphere
 
@@ -34,7 +34,8 @@ class TradeOff:
         error: `(A, B, S)`, how far retrieval ends from the pattern at convergence.
         steps: `(A, B, S)`, updates until the state stood still.
         converged: `(A, B, S)`, whether it did.
-        label: `(A, B, S)`, the `PhaseLabel` of the state at the end.
+        label: `(A, B, S)`, the `PhaseLabel` of the state at the end; NONE where it did not
+            converge.
         k90: `(A, B, S)`, how many patterns hold 90 % of its weight.
     """
 
@@ -92,7 +93,7 @@ def trade_off(
     """
     wide, betas = checked(stored), betas_of(betas)
     noise = _check.not_negative("noise", noise)
-    sizes = [_check.positive_int("sizes", size) for size in sizes]
+    sizes = _check.numbers("sizes", sizes, _check.positive_int)
     rising = sorted(set(sizes)) == sizes
     if not sizes or not rising or sizes[0] < 2 or sizes[-1] > len(stored):
         raise ArgumentError(
@@ -137,4 +138,5 @@ def _cell(stored: Tensor, tested: Tensor, offset: Tensor, beta: float) -> tuple[
     assert end.converged is not None
     error = vector_norm(end.state - pattern, dim=-1)
     of = phase(end.state, stored, beta=beta)
-    return once, bound, guaranteed, error, end.steps, end.converged, of.label, of.k90
+    label = of.label.masked_fill(~end.converged, PhaseLabel.NONE)
+    return once, bound, guaranteed, error, end.steps, end.converged, label, of.k90

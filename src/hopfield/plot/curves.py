@@ -1,6 +1,7 @@
 """Curves: phases, energies, errors. Each function returns a Matplotlib figure."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -25,10 +26,25 @@ def phase_shares(beta: Float[Tensor, " B"], label: Int[Tensor, "B S"], title: st
         label: `PhaseLabel` of S states at each β.
         title: of the picture.
     """
+    return shares_of_phases(
+        beta, {phase: (label == phase).double().mean(-1) for phase in PHASES}, title
+    )
+
+
+def shares_of_phases(
+    beta: Float[Tensor, " B"], shares: Mapping[PhaseLabel, Float[Tensor, " B"]], title: str
+) -> Any:
+    """The same, of shares that are counted already.
+
+    Args:
+        beta: inverse temperatures, rising.
+        shares: of the three phases, from 0 to 1.
+        title: of the picture.
+    """
     figure, drawn = axes(title, "inverse temperature β", "share of states")
-    shares = [(label == phase).double().mean(-1).numpy(force=True) for phase in PHASES]
+    heights = [shares[phase].numpy(force=True) for phase in PHASES]
     names, colours = zip(*PHASES.values(), strict=True)
-    drawn.stackplot(beta.numpy(force=True), shares, labels=names, colors=colours, alpha=0.9)
+    drawn.stackplot(beta.numpy(force=True), heights, labels=names, colors=colours, alpha=0.9)
     drawn.set(xscale="log", xlim=(beta[0].item(), beta[-1].item()), ylim=(0, 1))
     drawn.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=1)
     return figure
@@ -72,7 +88,7 @@ def error_bounds(
     figure, drawn = axes(title, "separation Δ of the pattern", "error of one update")
     least, told = torch.finfo(torch.float64).eps, bound <= limit
     for x, y, colour, name in (
-        (delta[told], bound[told], "bound", "bound"),
+        (delta[told], bound[told].clamp(min=least), "bound", "bound"),
         (delta, error.clamp(min=least), "one", "measured"),
     ):
         drawn.scatter(
@@ -105,11 +121,11 @@ def band(
     colours = [COLOURS[name] for name in ("one", "some", "bound", "all")]
     for (name, y), colour in zip(curves.items(), colours, strict=False):
         if y.dim() > 1:
-            low, high = (y.double().quantile(q, -1).numpy(force=True) for q in (0.25, 0.75))
+            low, high = (y.double().nanquantile(q, -1).numpy(force=True) for q in (0.25, 0.75))
             drawn.fill_between(
                 x.numpy(force=True), low, high, color=colour, alpha=0.25, linewidth=0
             )
-            y = y.median(-1).values
+            y = y.nanmedian(-1).values
         drawn.plot(x.numpy(force=True), y.numpy(), color=colour, label=name)
     if level is not None:
         height, name = level

@@ -11,6 +11,7 @@ from hopfield.landscape import Bifurcation, Plane
 from hopfield.plot.theme import COLOURS, axes
 
 LEVELS = 24  # contours
+INK = "#5b6472"  # of ways, on light and on dark ground
 BASINS = ("#3b82c4", "#e08a1e", "#1d9a76", "#c2416b", "#8a63c9", "#7a8b99", "#b5a01f", "#48a9c5")
 
 
@@ -37,22 +38,23 @@ def landscape(
     drawn.pcolormesh(x, y, paint, cmap=shades, vmin=0, vmax=last, alpha=0.3, linewidth=0)
     felt = energy[abs(energy) < float("inf")]
     if felt.size:
-        lines = drawn.contour(x, y, energy, LEVELS, cmap="viridis", linewidths=0.7)
-        figure.colorbar(lines, ax=drawn, label="energy E")
+        drawn.contour(x, y, energy, LEVELS, cmap="viridis", linewidths=0.7)
+        ends = colours.Normalize(felt.min(), felt.max())
+        shade = _check.extra("matplotlib.cm", "plot").ScalarMappable(ends, "viridis")
+        figure.colorbar(shade, ax=drawn, label="energy E")
     if trajectory is not None:
         for way in trajectory.unbind(1):
             across, up = way.numpy(force=True).T
-            drawn.plot(across, up, color=COLOURS["bound"], linewidth=1, marker=".", markersize=3)
-    for points, marker, size, name in (
-        (stored, "o", 22, "stored patterns"),
-        (plane.attractor, "x", 40, "attractors"),
+            drawn.plot(across, up, color=INK, linewidth=1, marker=".", markersize=3)
+        drawn.plot([], [], color=INK, linewidth=1, marker=".", markersize=3, label="ways of states")
+    for points, marker, size, colour, name in (
+        (stored, "o", 22, COLOURS["one"], "stored patterns"),
+        (plane.attractor, "x", 40, COLOURS["bound"], "attractors"),
     ):
         across, up = points.numpy(force=True).T
-        drawn.scatter(
-            across, up, s=size, marker=marker, color=COLOURS["bound"], label=name, zorder=3
-        )
+        drawn.scatter(across, up, s=size, marker=marker, color=colour, label=name, zorder=3)
     drawn.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]), aspect="equal")
-    drawn.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
+    drawn.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=3, fontsize=8)
     return figure
 
 
@@ -63,13 +65,15 @@ def bifurcation(found: Bifurcation, title: str) -> Any:
         found: what `hopfield.landscape.bifurcation` returned.
         title: of the picture.
     """
-    figure, drawn = axes(title, "β / critical β (= β‖x‖² for ±x)", "fixed point between patterns")
+    figure, drawn = axes(title, "β / critical β", "fixed point between patterns")
     ratio = (found.beta / found.critical).numpy(force=True)
     first, middle, second = found.ends.T.numpy(force=True)
     drawn.plot(ratio, middle, color=COLOURS["all"], linestyle="--", label="from the mean")
     drawn.plot(ratio, first, color=COLOURS["one"], label="from the first pattern")
     drawn.plot(ratio, second, color=COLOURS["some"], label="from the second pattern")
-    drawn.axvline(1.0, color=COLOURS["bound"], linewidth=1, linestyle=":", label="β‖x‖² = 1")
+    drawn.axvline(
+        1.0, color=COLOURS["bound"], linewidth=1, linestyle=":", label="critical β (±x: β‖x‖² = 1)"
+    )
     drawn.set(ylim=(-1.1, 1.1), yticks=[-1, 0, 1], yticklabels=["second", "mean", "first"])
     drawn.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), fontsize=8, ncols=2)
     return figure

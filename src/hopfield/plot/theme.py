@@ -45,7 +45,7 @@ def theme(ground: Ground = "light") -> Iterator[None]:
 def axes(title: str, x: str, y: str) -> tuple[Any, Any]:
     """A new figure with one pair of labelled axes."""
     figure_module = _check.extra("matplotlib.figure", "plot")
-    figure = figure_module.Figure()
+    figure = figure_module.Figure(layout="constrained")
     drawn = figure.add_subplot()
     drawn.set(title=title, xlabel=x, ylabel=y)
     return figure, drawn

@@ -13,6 +13,7 @@ from hopfield.plot.curves import PHASES, error_bounds
 from hopfield.plot.theme import COLOURS, SIZE, axes
 
 SHOWN = 4  # numbers of patterns, of which steps are shown
+PARTS = 8  # of the patterns in the order of Δ
 
 
 def phase_diagram(found: TradeOff, title: str) -> Any:
@@ -34,17 +35,17 @@ def phase_diagram(found: TradeOff, title: str) -> Any:
     return figure
 
 
-def share_map(share: Float[Tensor, "A B"], found: TradeOff, title: str, name: str) -> Any:
-    """A share at each N and β, such as `found.retrieved()`.
+def over_grid(values: Float[Tensor, "A B"], found: TradeOff, title: str, name: str) -> Any:
+    """A number at each N and β, such as `found.retrieved()`.
 
     Args:
-        share: from 0 to 1.
-        found: the grid that it belongs to.
+        values: from 0 to 1; larger ones look like 1.
+        found: the grid that they belong to.
         title: of the picture.
-        name: of the share.
+        name: of the number.
     """
     figure, drawn = axes(title, "inverse temperature β", "stored patterns N")
-    image = _cells(drawn, found, share.numpy(force=True))
+    image = _cells(drawn, found, values.numpy(force=True))
     figure.colorbar(image, ax=drawn, label=name)
     return figure
 
@@ -78,7 +79,7 @@ def steps(found: TradeOff, title: str) -> Any:
         found: what `hopfield.landscape.trade_off` returned.
         title: of the picture.
     """
-    figure = _check.extra("matplotlib.figure", "plot").Figure()
+    figure = _check.extra("matplotlib.figure", "plot").Figure(layout="constrained")
     chosen = torch.linspace(0, len(found.sizes) - 1, min(SHOWN, len(found.sizes))).long().tolist()
     figure.set_size_inches(SIZE[0], 0.9 + 1.2 * len(chosen))
     figure.suptitle(title)
@@ -112,6 +113,33 @@ def once_against_delta(found: TradeOff, size: int, beta: int, title: str) -> Any
     """
     cell = found.once[size, beta], found.bound[size, beta]
     return error_bounds(found.delta[size], *cell, title, limit=2 * found.length)
+
+
+def share_against_delta(found: TradeOff, beta: int, title: str, error: float = 1e-3) -> Any:
+    """The share that ONE update retrieves against Δ, at one β, beside what theorem 5 promises.
+
+    Args:
+        found: what `hopfield.landscape.trade_off` returned; patterns of all N are taken together.
+        beta: index of β.
+        title: of the picture.
+        error: as a share of M.
+    """
+    figure, drawn = axes(
+        f"{title}, β = {found.beta[beta]:.3g}", "separation Δ", "share of patterns"
+    )
+    delta = found.delta.flatten()
+    order = delta.argsort()
+    for values, colour, name in (
+        (found.once[:, beta], "one", "retrieved"),
+        (found.bound[:, beta], "bound", "promised by the bound"),
+    ):
+        within = (values.flatten() <= error * found.length).double()[order]
+        parts = zip(delta[order].tensor_split(PARTS), within.tensor_split(PARTS), strict=True)
+        points = torch.tensor([(x.mean().item(), y.mean().item()) for x, y in parts if len(x)])
+        drawn.plot(*points.T.numpy(), marker="o", color=COLOURS[colour], label=name)
+    drawn.set_ylim(-0.03, 1.03)
+    drawn.legend()
+    return figure
 
 
 def share_once(found: TradeOff, title: str, error: float = 1e-3) -> Any:

@@ -51,10 +51,12 @@ def storing_beta(
     """The β above which the wanted share of patterns is retrieved in one update from themselves.
 
     A pattern holds at β if `‖f(x_i) − x_i‖ ≤ error`, for the softmax of dot products with ALL
-    patterns. That is not monotone in β: near the mean, everything is within the error as β → 0. So
-    each sampled pattern is followed down from a β at which it is proved to hold (theorem 5 of
-    Ramsauer et al. 2020, arXiv 2008.02217) to where it first fails, in steps of 9 % and then by
-    bisection; a stretch of β narrower than a step, in which it fails, may be stepped over.
+    patterns, and Δ_i > 0: one that is not told from another is not stored, however near they lie.
+    That is not monotone in β: near the mean, everything is within the error as β → 0. So each
+    sampled pattern is followed down from a β at which it is proved to hold (theorem 5 of Ramsauer
+    et al. 2020, arXiv 2008.02217) to where it first fails, in steps of 9 % and then by bisection; a
+    stretch of β narrower than a step, in which it fails, may be stepped over, and a β below
+    1e-3 / M² counts as 0.
 
     Args:
         stored: patterns X, `(N, d)`.
@@ -75,12 +77,14 @@ def storing_beta(
     _check.finite("stored", stored)
     error, share = _check.positive("error", error), _check.share("share", share)
     size, count = stored.shape[0], min(_check.positive_int("sample", sample), stored.shape[0])
-    generator = torch.Generator("cpu").manual_seed(seed)  # the same sample on every device
+    generator = torch.Generator("cpu").manual_seed(
+        _check.seed("seed", seed)
+    )  # the same sample on every device
     drawn = torch.randperm(size, generator=generator, device="cpu")[:count]
     index = drawn.sort().values.to(stored.device)
     gaps = delta(stored, index).double()
     hidden = gaps <= 0
-    rank = math.ceil(share * count - 1e-9)
+    rank = max(1, math.ceil(share * count - 1e-9))
     if rank > count - int(hidden.sum()):
         raise NotStorableError(
             f"{int(hidden.sum())} of {count} {'sampled ' if count < size else ''}patterns have "

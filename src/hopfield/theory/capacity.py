@@ -60,7 +60,7 @@ def capacity(d: int, beta: float, K: float, p: float) -> Capacity:  # noqa: N803
     log_c = log_b - log_omega
     holds = log_c >= 4 / (d - 1) * math.log(2 / math.sqrt(p))
     log_patterns = 0.5 * math.log(p) + (d - 1) / 4 * log_c
-    c_lower = finite_exp(log_b - _log_omega_above(z))
+    c_lower = finite_exp(min(log_c, log_b - _log_omega_above(z)))  # but for rounding
     return Capacity(finite_exp(log_c), finite_exp(log_patterns) if holds else 0.0, holds, c_lower)
 
 

@@ -1,5 +1,6 @@
 """Below which β there is one fixed point only, and whether that is the average."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +14,8 @@ from hopfield.phases import PhaseLabel, phase
 from hopfield.retrieval import retrieve
 from hopfield.theory.patterns import spread
 
-CENTRED = 1e-9  # of m_max, up to which a mean counts as 0
+CENTRED = 1e-9  # of m_max M: patterns that differ in it by less resemble the average equally
+BELOW = 0.99  # of the critical β, where the one fixed point is looked at
 STEPS = 100_000
 
 
@@ -59,6 +61,7 @@ def critical_beta(stored: Float[Tensor, "N d"]) -> CriticalBeta:
     """
     _check.plain_patterns(stored)
     _check.finite("stored", stored)
+    given = torch.finfo(stored.dtype).eps  # patterns are known to no more than that
     stored = stored.double()
     reach = spread(stored).item()
     if not reach > 0:
@@ -66,20 +69,23 @@ def critical_beta(stored: Float[Tensor, "N d"]) -> CriticalBeta:
             f"{len(stored)} stored pattern{'s are equal' if len(stored) > 1 else ''}; at least two "
             f"that differ are expected: with one there is one fixed point at every β"
         )
-    average = stored.mean(0)
-    centred = stored - average
-    resemblance = centred @ average
-    is_fixed = bool(resemblance.abs().max() <= CENTRED * reach**2)
+    if math.isinf(reach):
+        raise ArgumentError("stored patterns are too long for their squares; scale them down")
+    scaled = stored / reach  # so that m_max = 1 and the critical β is 1
+    average = scaled.mean(0)
+    centred = scaled - average
+    longest = vector_norm(scaled, dim=-1).amax().item()
+    resemblance = (centred @ average).abs().max().item()
+    is_fixed = resemblance <= max(CENTRED, 16 * given) * longest
     covariance = matrix_norm(centred.mT @ centred / len(stored), 2).item()
-    beta = 1 / reach**2
-    end = retrieve(average[None], stored, beta=0.99 * beta, steps=STEPS, tol=1e-10 * reach).state
-    found = phase(end, stored, beta=0.99 * beta)
+    end = retrieve(average[None], scaled, beta=BELOW, steps=STEPS, tol=1e-10).state
+    found = phase(end, scaled, beta=BELOW)
     return CriticalBeta(
-        beta,
-        1 / covariance if is_fixed else torch.inf,
+        1 / reach / reach,
+        1 / covariance / reach / reach if is_fixed else torch.inf,
         is_fixed,
-        end[0],
+        reach * end[0],
         int(found.k90),
         PhaseLabel(int(found.label)),
-        vector_norm(end[0] - average).item(),
+        reach * vector_norm(end[0] - average).item(),
     )

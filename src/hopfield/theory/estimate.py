@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from hopfield import _check
+from hopfield.errors import ArgumentError
 from hopfield.theory.capacity import check_dimension, finite_exp
 
 
@@ -56,17 +57,22 @@ def capacity_estimate(
     error = _check.positive("error", error)
     from scipy.special import gammaln, ive
 
-    kappa = beta * radius**2 * (d - 1)
+    kappa = beta * radius * radius * (d - 1)
+    if not 0 < kappa / d < math.inf:
+        raise ArgumentError(
+            f"β K² (d − 1) is {kappa:g}; a number that floats hold, above 0, is expected: choose "
+            f"beta and K that are nearer to 1"
+        )
     order = d / 2 - 1
-    scaled = float(ive(order, kappa))  # I(κ) exp(−κ)
+    scaled, above = (float(ive(n, kappa)) for n in (order, order + 1))  # I(κ) exp(−κ)
     ratio = kappa / d
     t = 2 * ratio / (1 + math.sqrt(1 + 4 * ratio**2))
     alpha = t / (1 + t) + 0.5 * math.log(ratio / t)  # 1 − t² = t/λ
-    if scaled == 0:  # the Bessel function underflows at high orders, where the asymptote is good
+    if not above > 0:  # Bessel functions end at high orders and κ, where the asymptote is good
         log_mean, overlap = kappa - alpha * d, t
     else:
         log_mean = float(gammaln(d / 2)) + order * math.log(2 / kappa) + math.log(scaled) + kappa
-        overlap = float(ive(order + 1, kappa)) / scaled
+        overlap = above / scaled
     share = error / (1 - overlap) if overlap < 1 else math.inf
     if share >= 1:
         return CapacityEstimate(alpha, finite_exp(alpha * d), math.inf)

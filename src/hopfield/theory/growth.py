@@ -14,7 +14,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Fit:
-    """A straight line through the logarithms of capacities, by least squares over all trials.
+    """A straight line through the logarithms of mean capacities, by least squares.
 
     Attributes:
         exponent: its slope: of `exp(exponent · d)`, or of `d^exponent`.
@@ -48,6 +48,9 @@ class Growth:
 def growth(measured: Sequence[MeasuredCapacity]) -> Growth:
     """Fit both laws to capacities that were measured at several dimensions.
 
+    One point for each dimension: trials at one of them say how well its mean is known, not whether
+    a law holds, and would make both look surer than they are.
+
     Args:
         measured: at three dimensions at least; trials that reached the largest number that was
             tried are taken as they are, so leave such dimensions out.
@@ -66,10 +69,12 @@ def growth(measured: Sequence[MeasuredCapacity]) -> Growth:
             f"at d = {', '.join(map(str, full))} trials reached the largest number that was tried; "
             f"leave them out, or raise most"
         )
-    d = np.concatenate([np.full(len(c.trials), float(c.d)) for c in measured])
-    logs = np.concatenate([c.trials.log().numpy() for c in measured])
+    d = np.array([float(c.d) for c in measured])
+    logs = np.array([float(c.trials.log().mean()) for c in measured])
     exponential, power = _fit(d, logs), _fit(np.log(d), logs)
-    evidence = len(d) * float(np.log(power.residual) - np.log(exponential.residual))
+    least = np.finfo(float).eps  # a law that fits without rest is no likelier than rounding lets
+    rests = (max(fit.residual, least) for fit in (power, exponential))
+    evidence = len(d) * float(np.subtract(*np.log([*rests])))
     return Growth(exponential, power, evidence)
 
 
@@ -77,7 +82,7 @@ def _fit(x: Array, y: Array) -> Fit:
     from scipy import stats
 
     line = stats.linregress(x, y)
-    half = float(stats.t.ppf(0.975, len(x) - 2) * line.stderr)
+    half = stats.t.ppf(0.975, len(x) - 2) * line.stderr
     residual = float(np.sqrt(np.mean((y - line.intercept - line.slope * x) ** 2)))
-    bounds = (line.slope - half, line.slope + half)
+    bounds = (float(line.slope - half), float(line.slope + half))
     return Fit(float(line.slope), bounds, float(line.intercept), residual)

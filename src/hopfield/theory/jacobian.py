@@ -1,5 +1,7 @@
 """How much one update stretches: its Jacobian, and what bounds it."""
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +11,7 @@ from torch.linalg import matrix_norm
 
 from hopfield import _check
 from hopfield.functional import associate
-from hopfield.reduction.inputs import tiles
+from hopfield.reduction.inputs import broadcast, tiles
 from hopfield.theory.patterns import max_norm, spread
 
 NUMBERS_AT_ONCE = 2**24
@@ -38,9 +40,8 @@ def jacobian(
     beta = _check.positive("beta", beta)
     _check.patterns(stored)
     _check.state_fits(state, stored)
-    chunk = max(1, NUMBERS_AT_ONCE // (stored.numel() or 1))
     parts = []
-    for rows in tiles(state.shape[-2], chunk):
+    for rows in _rows(state, stored, stored.shape[-1]):
         p = associate(state[..., rows, :], stored, beta=beta)
         patterns = stored.unsqueeze(-3)
         mean = (p @ stored).unsqueeze(-2)
@@ -84,12 +85,15 @@ def jacobian_norm(
     Raises:
         ShapeError, DtypeError, ArgumentError: arguments that do not fit.
     """
+    beta = _check.positive("beta", beta)
+    _check.patterns(stored)
+    _check.state_fits(state, stored)
+    _check.finite("stored", stored)
+    _check.finite("state", state)
     state, stored = state.double(), stored.double()
     exact = matrix_norm(jacobian(state, stored, beta), 2)
-    chunk = max(1, NUMBERS_AT_ONCE // (stored.shape[:-1].numel() or 1))
-    parts = [state[..., rows, :] for rows in tiles(state.shape[-2], chunk)]
-    weights = [associate(part, stored, beta=beta) for part in parts]
-    most = torch.cat([(p * (1 - p)).amax(-1) for p in weights], -1)
+    parts = [state[..., rows, :] for rows in _rows(state, stored, 1)]
+    most = torch.cat([_most(associate(part, stored, beta=beta)) for part in parts], -1)
     largest = matrix_norm(stored, 2).square().unsqueeze(-1)
     norms = stored.shape[-2] * max_norm(stored).square().unsqueeze(-1)
     return JacobianNorm(
@@ -99,3 +103,17 @@ def jacobian_norm(
         by_spread=(beta * spread(stored).square().unsqueeze(-1)).expand_as(exact),
         by_matrix=(0.5 * beta * largest).expand_as(exact),
     )
+
+
+def _most(p: Tensor) -> Tensor:
+    """`max_i p_i (1 − p_i)`, with 1 − p of the heaviest as the sum of the others: no rounding."""
+    heaviest = torch.zeros_like(p).scatter_(-1, p.argmax(-1, keepdim=True), 1.0).bool()
+    others = p.masked_fill(heaviest, 0.0).sum(-1, keepdim=True)
+    return (p * torch.where(heaviest, others, 1 - p)).amax(-1)
+
+
+def _rows(state: Tensor, stored: Tensor, width: int) -> Iterator[slice]:
+    """Chunks of states with so many numbers for each state and pattern."""
+    lead = math.prod(broadcast([state.shape[:-2], stored.shape[:-2]]))
+    each = lead * stored.shape[-2] * width
+    return tiles(state.shape[-2], max(1, NUMBERS_AT_ONCE // (each or 1)))

@@ -20,6 +20,7 @@ from hopfield.theory.patterns import on_sphere
 
 Kind = Literal["sphere", "signs"]
 KINDS: tuple[Kind, ...] = ("sphere", "signs")
+MOST = 2**20
 PRECISION = 1.01  # ratio up to which the number of patterns is narrowed down
 BYTES_PER_NUMBER = 3 * 8  # drawn, copied and at work
 
@@ -58,7 +59,7 @@ def measure_capacity(
     noise: float = 0.0,
     trials: int = 20,
     sample: int = 256,
-    most: int = 2**20,
+    most: int | None = None,
     seed: int = 0,
     progress: bool = False,
 ) -> MeasuredCapacity:
@@ -83,7 +84,8 @@ def measure_capacity(
         noise: length of what is added to a pattern in a random direction, as a share of M.
         trials: how often it is done anew.
         sample: how many of the stored patterns are tested, at most.
-        most: the largest number of patterns that is tried.
+        most: the largest number of patterns that is tried; by default 2²⁰, or fewer where these
+            would fill half of the memory.
         seed: of all that is drawn.
         progress: whether to show a progress bar.
 
@@ -96,21 +98,24 @@ def measure_capacity(
     share, steps = _check.share("share", share), _check.positive_int("steps", steps)
     noise = _check.not_negative("noise", noise)
     trials, sample = _check.positive_int("trials", trials), _check.positive_int("sample", sample)
-    most, seed = _check.positive_int("most", most), _check.seed("seed", seed)
+    most = _most(d) if most is None else _check.positive_int("most", most)
+    seed = _check.seed("seed", seed)
     if most < 2:
         raise ArgumentError("most is 1; at least 2 is expected: one pattern alone is retrieved")
     tol = None if tol is None else _check.positive("tol", tol)
     _check.fits_memory(most * d * BYTES_PER_NUMBER, f"{most} patterns of {d} numbers", "most")
     make = _network(beta, energy)
+    if patterns == "signs" and radius != 1.0:
+        raise ArgumentError(f"K is {K}, but patterns of signs have length √d; leave K out")
     length = math.sqrt(d) if patterns == "signs" else radius * math.sqrt(d - 1)
     tol = None if tol is None else tol * length
     found = []
     for trial in tqdm(
         range(trials), disable=not progress, desc=f"d = {d}", unit="trial", leave=False
     ):
-        generator = torch.Generator().manual_seed(_of_trial(seed, trial))
-        pool = _Pool(d, length, patterns, generator)
-        offsets = noise * length * on_sphere(sample, d, 1.0, generator)
+        drawn, moved = (torch.Generator().manual_seed(number) for number in _of_trial(seed, trial))
+        pool = _Pool(d, length, patterns, drawn)
+        offsets = noise * length * on_sphere(min(sample, most), d, 1.0, moved)
 
         def holds(count: int, pool: _Pool = pool, offsets: Tensor = offsets) -> bool:
             stored = pool.first(count)
@@ -129,6 +134,11 @@ def _network(
     beta: float | None, energy: Callable[[Tensor], EnergyMemory] | None
 ) -> Callable[[Tensor], EnergyMemory]:
     if energy is not None:
+        if not callable(energy):
+            raise ArgumentError(
+                f"energy is {energy!r}; what makes a network of stored patterns is expected, for "
+                f"example functools.partial(hopfield.energies.Polynomial, degree=3)"
+            )
         _check.unused(beta, "beta", "energy makes its own network: give β to that")
         return energy
     if beta is None:
@@ -137,8 +147,15 @@ def _network(
     return lambda stored: Modern(stored, beta=checked)
 
 
-def _of_trial(seed: int, trial: int) -> int:
-    return int(np.random.SeedSequence([seed, trial]).generate_state(1)[0])
+def _most(d: int) -> int:
+    """The largest number of patterns that is tried if nothing is said."""
+    held = _check.memory()
+    return MOST if held is None else max(2, min(MOST, held // (2 * d * BYTES_PER_NUMBER)))
+
+
+def _of_trial(seed: int, trial: int) -> list[int]:
+    """Seeds of the patterns and of the noise."""
+    return np.random.SeedSequence([seed, trial]).generate_state(2).tolist()
 
 
 class _Pool:
@@ -165,7 +182,8 @@ def _largest(holds: Callable[[int], bool], most: int) -> int:
     """The largest number that holds, up to 1 % and `most`; 1 where not even 2 do."""
     low, high = 1, 2
     while high <= most and holds(high):
-        low, high = high, min(2 * high, most) if high < most else most + 1
+        low = high
+        high = most + 1 if high == most else min(2 * high, most)
     if high > most:
         return low
     while high - low > 1 and high > low * PRECISION:
@@ -180,8 +198,10 @@ def _mean(numbers: Tensor, censored: int) -> tuple[float, tuple[float, float]]:
 
     logs = numbers.log().numpy()
     middle = float(logs.mean())
-    if len(logs) < 2:
-        return math.exp(middle), (math.nan, math.nan)
+    if bool((numbers == numbers[0]).all()):
+        same = numbers[0].item()
+        alone = len(logs) < 2
+        return same, (math.nan, math.nan) if alone else (same, math.inf if censored else same)
     half = float(stats.t.ppf(0.975, len(logs) - 1) * stats.sem(logs))
     above = math.inf if censored else math.exp(middle + half)
     return math.exp(middle), (math.exp(middle - half), above)

@@ -30,8 +30,10 @@ def delta(
 
     Raises:
         ShapeError, DtypeError: patterns that do not fit.
+        ArgumentError: patterns with NaN or infinity.
     """
     _check.patterns(stored)
+    _check.finite("stored", stored)
     size = stored.shape[-2]
     if index is None:
         index = torch.arange(size, device=stored.device)
@@ -49,8 +51,8 @@ def delta(
             rival = torch.maximum(rival, scores.masked_fill(itself, -torch.inf).amax(-1))
         squares = own.square().sum(-1)
         gap = squares - rival
-        resolved = gap.abs() > 4 * stored.shape[-1] * torch.finfo(torch.float64).eps * squares
-        result.append(torch.where(resolved, gap, 0.0))
+        rounding = 4 * stored.shape[-1] * torch.finfo(torch.float64).eps * squares
+        result.append(gap.masked_fill(gap.abs() <= rounding, 0.0))
     return torch.cat(result, -1).to(torch.promote_types(stored.dtype, torch.float32))
 
 
@@ -96,7 +98,8 @@ def spread(stored: Float[Tensor, "*lead N d"]) -> Float[Tensor, "*lead"]:
         ShapeError, DtypeError: patterns that do not fit.
     """
     _check.patterns(stored)
-    return vector_norm(stored - stored.mean(-2, keepdim=True), dim=-1).amax(-1)
+    apart = stored - stored[..., :1, :]  # exactly 0 where patterns are equal
+    return vector_norm(apart - apart.mean(-2, keepdim=True), dim=-1).amax(-1)
 
 
 def on_sphere(
@@ -118,5 +121,6 @@ def on_sphere(
     """
     count, d = _check.positive_int("count", count), _check.positive_int("d", d)
     radius = _check.positive("radius", radius)
+    _check.fits_memory(16 * count * d, f"{count} patterns of {d} numbers", "count")
     drawn = torch.randn(count, d, generator=generator, dtype=torch.float64)
     return radius * drawn / vector_norm(drawn, dim=-1, keepdim=True)

@@ -59,11 +59,12 @@ def is_stored(
     covered("the storage theorem", separation, similarity, bias)
     beta = _check.positive("beta", beta)
     _check.patterns(stored)
-    gaps = delta(stored, index).double()
+    stored = stored.double()
+    gaps = delta(stored, index)
     size = stored.shape[-2]
     if size == 1:
         return torch.ones_like(gaps, dtype=torch.bool)
-    product = 2 * (size - 1) * size * beta * max_norm(stored).double().square().unsqueeze(-1)
+    product = 2 * (size - 1) * size * beta * max_norm(stored).square().unsqueeze(-1)
     return (gaps >= 2 / (beta * size) + product.log() / beta) & (product > 1)
 
 
@@ -85,7 +86,8 @@ def storage_radius(stored: Float[Tensor, "*lead N d"], beta: float) -> Float[Ten
         ShapeError, DtypeError, ArgumentError: arguments that do not fit.
     """
     beta = _check.positive("beta", beta)
-    return 1 / (beta * stored.shape[-2] * max_norm(stored))
+    _check.patterns(stored)
+    return 1 / (beta * stored.shape[-2] * max_norm(stored.double()))
 
 
 def fixed_point_error_bound(
@@ -110,8 +112,10 @@ def fixed_point_error_bound(
         ShapeError, DtypeError, ArgumentError: arguments that do not fit.
     """
     beta = _check.positive("beta", beta)
-    certain, gaps = is_stored(stored, beta), delta(stored).double()
-    size, radius = stored.shape[-2], max_norm(stored).double().unsqueeze(-1)
+    _check.patterns(stored)
+    stored = stored.double()
+    certain, gaps = is_stored(stored, beta), delta(stored)
+    size, radius = stored.shape[-2], max_norm(stored).unsqueeze(-1)
     if size == 1:
         return torch.zeros_like(gaps)
     bound = (1 + math.log(2 * (size - 1)) - beta * gaps + radius.log()).exp()
@@ -146,17 +150,19 @@ def convergence_rate_bound(
         ShapeError, DtypeError, ArgumentError: arguments that do not fit.
     """
     beta = _check.positive("beta", beta)
-    target = _targets(state, stored, target)
+    _check.patterns(stored)
+    rounding = torch.finfo(stored.dtype).eps
+    state, stored, target = _wide(state, stored, target)
     size = stored.shape[-2]
-    distance = _distance(state, stored, target)
+    distance = vector_norm(state - stored[..., target, :], dim=-1)
     if size == 1:
         return torch.zeros_like(distance)
-    certain, gaps = is_stored(stored, beta, target), delta(stored, target).double()
-    radius = max_norm(stored).double().unsqueeze(-1)
+    certain, gaps = is_stored(stored, beta, target), delta(stored, target)
+    radius = max_norm(stored).unsqueeze(-1)
     within = 1 / (beta * size * radius)
     exponent = -beta * (gaps - 2 * torch.maximum(distance, within) * radius)
     factor = math.log(2 * beta * size * (size - 1)) + 2 * radius.log()
-    inside = distance <= within * (1 + 1e-12)
+    inside = distance <= within + 4 * rounding * radius
     return torch.where(certain & inside, (exponent + factor).exp(), torch.inf)
 
 
@@ -186,7 +192,7 @@ def retrieval_error_bound(
         bias: refused unless it is None.
 
     Returns:
-        `(..., S)`, in units of pattern length; +inf where it overflows.
+        `(..., S)`, in units of pattern length, float64; +inf where it overflows.
 
     Raises:
         NotCoveredError: a separation, similarity or bias that the theorem does not cover.
@@ -194,29 +200,25 @@ def retrieval_error_bound(
     """
     covered("the error bound", separation, similarity, bias)
     beta = _check.positive("beta", beta)
-    target = _targets(state, stored, target)
+    state, stored, target = _wide(state, stored, target)
     size = stored.shape[-2]
-    radius = max_norm(stored).double().unsqueeze(-1)
-    distance = _distance(state, stored, target)
+    radius = max_norm(stored).unsqueeze(-1)
+    distance = vector_norm(state - stored[..., target, :], dim=-1)
     if size == 1:
-        return torch.zeros_like(distance).to(state.dtype)
-    exponent = -beta * (delta(stored, target).double() - 2 * distance * radius)
-    return (exponent + math.log(2 * (size - 1)) + radius.log()).exp().to(state.dtype)
+        return torch.zeros_like(distance)
+    exponent = -beta * (delta(stored, target) - 2 * distance * radius)
+    return (exponent + math.log(2 * (size - 1)) + radius.log()).exp()
 
 
-def _targets(state: Tensor, stored: Tensor, target: Tensor) -> Tensor:
-    """Checked arguments: an index of a pattern for each state."""
+def _wide(state: Tensor, stored: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Checked arguments in float64, since bounds that are rounded are none."""
     _check.patterns(stored)
     _check.state_fits(state, stored)
+    _check.lead(None, {"state": state.shape[:-2], "stored": stored.shape[:-2]})
     target = _check.indices("target", target, stored.shape[-2])
     if target.shape != state.shape[-2:-1]:
         raise ShapeError(
             f"target has shape {_check.shape_of(target)}; one index for each of the "
             f"{state.shape[-2]} states is expected"
         )
-    return target
-
-
-def _distance(state: Tensor, stored: Tensor, target: Tensor) -> Tensor:
-    """‖ξ − x_i‖, `(..., S)`."""
-    return vector_norm((state - stored[..., target, :]).double(), dim=-1)
+    return state.double(), stored.double(), target

@@ -83,7 +83,7 @@ def subset_bounds(
 
 
 def _needed(beta: float, reach: float, longest: float, others: int) -> float:
-    room = 1 - beta * reach**2
+    room = 1 - beta * reach * reach
     if room <= 0:
         return math.inf
     if others == 0:
