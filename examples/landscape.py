@@ -1,8 +1,8 @@
 """Energy landscapes of seven patterns in the plane, with basins and the ways of states.
 
-The first picture follows β: one minimum for all patterns, then one for each group, then one for
-each pattern. The second has other energies of the same patterns beside it. The third is the split
-of two patterns into two minima at β‖x‖² = 1. Half a minute.
+Three pictures follow β: one minimum for all patterns, then one for each group, then one for each
+pattern. Three have other energies of the same patterns. The last is the split of two patterns into
+two minima at β‖x‖² = 1. What is counted are ends of the grid's points. Half a minute.
 """
 
 from argparse import ArgumentParser

@@ -38,10 +38,12 @@ def landscape(
     drawn.pcolormesh(x, y, paint, cmap=shades, vmin=0, vmax=last, alpha=0.3, linewidth=0)
     felt = energy[abs(energy) < float("inf")]
     if felt.size:
-        drawn.contour(x, y, energy, LEVELS, cmap="viridis", linewidths=0.7)
-        ends = colours.Normalize(felt.min(), felt.max())
+        levels = np.linspace(felt.min(), np.quantile(felt, 0.97), LEVELS)  # no cliff takes all
+        ends = colours.Normalize(levels[0], levels[-1])
+        if levels[0] < levels[-1]:
+            drawn.contour(x, y, energy, levels, cmap="viridis", norm=ends, linewidths=0.7)
         shade = _check.extra("matplotlib.cm", "plot").ScalarMappable(ends, "viridis")
-        figure.colorbar(shade, ax=drawn, label="energy E")
+        figure.colorbar(shade, ax=drawn, label="energy E", extend="max")
     if trajectory is not None:
         for way in trajectory.unbind(1):
             across, up = way.numpy(force=True).T
