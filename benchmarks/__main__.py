@@ -23,6 +23,7 @@ TIMED = (
     "few_states",
     "stopping",
     "separations",
+    "theory",
     "bags",
     "layers",
     "repertoires",

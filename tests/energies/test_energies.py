@@ -259,3 +259,42 @@ def test_only_plain_patterns_are_added(untyped):
     memory = RandomFeatures(patterns(0), beta=1.0, features=8)
     with pytest.raises(ShapeError, match=r"\(N, d\) is expected"):
         memory.add(patterns(0)[None])
+
+
+def problems(count):
+    """Random patterns of many sizes and lengths, and states near and far from them."""
+    generator = torch.Generator().manual_seed(0)
+
+    def uniform(low, high):
+        return low + (high - low) * torch.rand((), generator=generator).item()
+
+    for _ in range(count):
+        size, width, scale = int(2 ** uniform(0, 6)), int(2 ** uniform(1, 5)), 10 ** uniform(-1, 1)
+        stored = scale * torch.randn(size, width, generator=generator).double()
+        chosen = torch.randint(size, (50,), generator=generator)
+        noise = (
+            scale * 10 ** uniform(-2, 0.5) * torch.randn(50, width, generator=generator).double()
+        )
+        beta = 10 ** uniform(-1, 1) / (scale**2 * width)
+        yield stored, stored[chosen] + noise, beta, int(uniform(2, 20))
+
+
+def rises(memory, state):
+    before, after = memory.energy(state), memory.energy(memory.update(state))
+    rounding = 1e-10 * (1 + before.nan_to_num(posinf=0.0).abs())
+    return int((~(after <= before + rounding) & ~before.isposinf()).sum())
+
+
+def test_descent_on_many_problems():
+    for stored, state, beta, degree in problems(100):
+        assert rises(Polynomial(stored, degree=degree), state) == 0
+        assert rises(Epanechnikov(stored, beta=beta), state) == 0
+        assert rises(Hebbian(torch.where(stored >= 0, 1.0, -1.0).double()), state) == 0
+
+
+def test_random_features_may_rise_and_a_smaller_step_does_so_less():
+    count = {1.0: 0, 0.2: 0}
+    for stored, state, beta, _ in problems(100):
+        for step in count:
+            count[step] += rises(RandomFeatures(stored, beta=beta, features=256, step=step), state)
+    assert 0 < count[0.2] < count[1.0] < 500

@@ -64,7 +64,7 @@ def claims(
     """Check the statements of the paper's abstract, each by a criterion that was fixed before.
 
     What is found is kept as soon as it is there: the same call goes on where it was stopped, and
-    one with other names in `only` adds to what the folder holds.
+    one with other names in `only` adds to what the folder holds. One call at a time may use it.
 
     Args:
         out: the folder; new, empty, or of a run with the same settings.
@@ -104,7 +104,7 @@ def claims(
             bar.set_description(name)
             setting = Setting(quick, seed, model, text, progress, ledger, name)
             claim, finding = CLAIMS[name], CLAIMS[name].check(setting)
-            texts = {text: getattr(claim, text) for text in TEXTS}
+            texts = {field: getattr(claim, field) for field in TEXTS}
             ledger[_key(name)] = {
                 **texts,
                 **asdict(finding),
