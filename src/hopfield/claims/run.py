@@ -158,7 +158,9 @@ def _write(out: Path, ledger: Ledger, about: dict[str, Any]) -> list[Checked]:
         ) from error
     found = {"format": FORMAT, "about": about, "claims": rows}
     with written_whole(out / FOUND) as part:
-        part.write_text(json.dumps(found, ensure_ascii=False) + "\n", "utf-8")
+        part.write_text(
+            json.dumps(found, ensure_ascii=False, separators=(",", ":")) + "\n", "utf-8"
+        )
     return checked
 
 

@@ -1,5 +1,6 @@
 """How many random patterns are stored in fact: measured, for any energy."""
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,8 +68,8 @@ def measure_capacity(
 
     In each trial patterns are drawn one after the other, and more and more of them stored, until
     less than the wanted share of the stored ones is retrieved: `‖ξ − x_i‖ ≤ error · M` after the
-    updates. The number is doubled until that is so, then narrowed down to 1 % by bisection; where
-    the share is not monotone, a crossing is found, not necessarily the first.
+    updates. The number is doubled until that is so twice in a row, then narrowed down to 1 % by
+    bisection; where the share is not monotone, a crossing is found, not necessarily the first.
 
     Args:
         d: dimension of the patterns, at least 2.
@@ -180,12 +181,16 @@ class _Pool:
 
 def _largest(holds: Callable[[int], bool], most: int) -> int:
     """The largest number that holds, up to 1 % and `most`; 1 where not even 2 do."""
-    low, high = 1, 2
-    while high <= most and holds(high):
-        low = high
-        high = most + 1 if high == most else min(2 * high, most)
-    if high > most:
-        return low
+    sizes = [*itertools.takewhile(lambda size: size < most, (2**n for n in itertools.count(1)))]
+    low, failures, above = 1, 0, {}
+    for before, size in itertools.pairwise([1, *sizes, most]):
+        above[before] = size
+        low, failures = (size, 0) if holds(size) else (low, failures + 1)
+        if failures == 2:  # one may be chance: two of few patterns that lie close together
+            break
+    if low == most:
+        return most
+    high = above[low]
     while high - low > 1 and high > low * PRECISION:
         middle = min(max(round(math.sqrt(low * high)), low + 1), high - 1)
         low, high = (middle, high) if holds(middle) else (low, middle)
