@@ -225,10 +225,13 @@ def is_marked(value: object) -> bool:
 
 
 def cell(value: object, decimals: int | None = None) -> str:
-    """A table cell as text: so many decimals of fractions, or four significant digits."""
+    """A table cell as text: so many decimals of fractions, or four significant digits, at least."""
     if value != value:
         return "none"
     if isinstance(value, Real) and not isinstance(value, Integral):
-        number = f"{float(value):#.4g}" if decimals is None else f"{float(value):.{decimals}f}"
-        return number.removesuffix(".")
+        number = float(value)
+        if decimals is None:
+            whole = 1e4 <= abs(number) < 1e7  # no powers of ten for what can be counted
+            return f"{number:.0f}" if whole else f"{number:#.4g}".removesuffix(".")
+        return f"{number:.{decimals}f}"
     return str(value)

@@ -37,7 +37,7 @@ def check(setting: Setting) -> Finding:
     still = setting.part("rest", _rest, STATES[setting.quick], setting.seed)
     rest = share("softmax: states at rest within 10 000 updates", still["rest"], still["states"])
     numbers += [
-        Measured("largest rise of all, as a share of the energy's terms", worst),
+        Measured("largest change of all, as a share of the energy's terms", worst),
         rest,
         Measured("updates until at rest, median", still["median"]),
     ]

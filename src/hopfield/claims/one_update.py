@@ -1,5 +1,6 @@
 """Sentence 2, second part: the pattern is retrieved with one update."""
 
+import math
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,14 @@ from hopfield.functional import update
 from hopfield.landscape import TradeOff, trade_off
 from hopfield.landscape.ends import settled
 from hopfield.report import Figure
-from hopfield.theory import is_stored, max_norm, on_sphere, retrieval_error_bound, storing_beta
+from hopfield.theory import (
+    critical_beta,
+    is_stored,
+    max_norm,
+    on_sphere,
+    retrieval_error_bound,
+    storing_beta,
+)
 
 NOISE, ERROR, STORED = 0.1, 1e-3, 0.99
 LITTLE = 0.02  # noise of the grid, of which the theorems speak for most patterns
@@ -21,7 +29,7 @@ SETTLED, OF_SETTLED = 0.9, 0.95
 TESTED = {True: 500, False: 2000}
 SIZES = {True: (20, 200), False: (20, 60, 200, 600, 1700)}
 BETAS, SAMPLE = {True: 10, False: 24}, 20
-LOWEST, HIGHEST = -2.5, 0.7  # powers of ten times the β that stores
+LOWEST, HIGHEST = 0.3, 5.0  # of the critical β, and of the β that stores: ends of the grid
 
 
 def check(setting: Setting) -> Finding:
@@ -75,7 +83,8 @@ def _compared(stored: Tensor, setting: Setting) -> dict[str, Any]:
 
 
 def _grid(stored: Tensor, beta: float, setting: Setting) -> dict[str, Any]:
-    betas = torch.logspace(LOWEST, HIGHEST, BETAS[setting.quick], dtype=torch.float64) * beta
+    low, high = math.log(LOWEST * critical_beta(stored).beta), math.log(HIGHEST * beta)
+    betas = torch.linspace(low, high, BETAS[setting.quick], dtype=torch.float64).exp()
     found = trade_off(
         stored,
         [size for size in SIZES[setting.quick] if size <= len(stored)],
@@ -112,8 +121,8 @@ def draw(finding: Finding) -> dict[str, Figure]:
     figures = {}
     for name, data in finding.data.items():
         grid = _read(data)
-        last = int((grid.beta - grid.beta[-1] / 10**HIGHEST).abs().argmin())  # β that stores
-        cell = f"{name}, N = {grid.sizes[-1]}, β = {grid.beta[last]:.4g}"
+        half = int((grid.retrieved(once=True)[-1] >= 0.5).double().argmax())  # the first such β
+        cell = f"{name}, N = {grid.sizes[-1]}, β = {grid.beta[half]:.4g}"
         error = grid.error.median(-1).values / grid.length
         pictures = {
             "phases": (
@@ -134,11 +143,11 @@ def draw(finding: Finding) -> dict[str, Figure]:
             ),
             "delta": (
                 "the same against the separation Δ, and what theorem 5 promises",
-                partial(plot.share_against_delta, grid, last, f"One update: {name}"),
+                partial(plot.share_against_delta, grid, half, f"One update: {name}"),
             ),
             "bound": (
                 "the error of ONE update, under its bound",
-                partial(plot.once_against_delta, grid, -1, last, cell),
+                partial(plot.once_against_delta, grid, -1, half, cell),
             ),
             "steps": (
                 "how long it takes, over all β",

@@ -67,8 +67,8 @@ def summary(checked: Sequence[Checked]) -> str:
     slowest = max(checked, key=lambda one: one.seconds)
     total = sum(one.seconds for one in checked)
     return (
-        f"{len(checked)} claims: {told}. {total:.0f} seconds in all, {slowest.seconds:.0f} of them "
-        f"for {slowest.claim.name}."
+        f"Of {len(checked)} claims: {told}. {total:.0f} seconds in all, {slowest.seconds:.0f} of "
+        f"them for {slowest.claim.name}."
     )
 
 

@@ -105,12 +105,11 @@ def claims(
             setting = Setting(quick, seed, model, text, progress, ledger, name)
             claim, finding = CLAIMS[name], CLAIMS[name].check(setting)
             texts = {field: getattr(claim, field) for field in TEXTS}
-            ledger[_key(name)] = {
-                **texts,
-                **asdict(finding),
-                "seconds": round(setting.seconds(), 2),
-                "where": _machine(),
-            }
+            known = {"seconds": round(setting.seconds(), 2), "where": _machine()}
+            before = ledger[_key(name)] if _key(name) in ledger else None
+            if isinstance(before, dict) and before.get("seconds") == known["seconds"]:
+                known["where"] = before["where"]  # all of it is kept from there
+            ledger[_key(name)] = {**texts, **asdict(finding), **known}
             _write(out, ledger, about)
     checked = _write(out, ledger, about)
     page(checked, about).save(out / PAGE)
