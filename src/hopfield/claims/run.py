@@ -106,7 +106,7 @@ def claims(
             claim, finding = CLAIMS[name], CLAIMS[name].check(setting)
             texts = {field: getattr(claim, field) for field in TEXTS}
             known = {"seconds": round(setting.seconds(), 2), "where": _machine()}
-            before = ledger[_key(name)] if _key(name) in ledger else None
+            before = ledger.get(_key(name))
             if isinstance(before, dict) and before.get("seconds") == known["seconds"]:
                 known["where"] = before["where"]  # all of it is kept from there
             ledger[_key(name)] = {**texts, **asdict(finding), **known}

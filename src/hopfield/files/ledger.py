@@ -38,6 +38,10 @@ class Ledger:
     def __getitem__(self, name: str) -> Any:
         return self._found[name]
 
+    def get(self, name: str) -> Any:
+        """The finding of that name, or None."""
+        return self._found.get(name)
+
     def __setitem__(self, name: str, finding: Any) -> None:
         """Keep a finding, which JSON can hold."""
         self._found[name] = finding
