@@ -97,6 +97,9 @@ def test_bifurcation(untyped):
     (place,) = labelled(plot.bifurcation(found, "t"))
     exact = next(line for line in place.lines if line.get_label().startswith("critical β"))
     assert list(exact.get_xdata()) == [1.0, 1.0]
+    equal = on_sphere(2, 6, 4.0, torch.Generator().manual_seed(0))
+    middle = landscape.bifurcation(equal.float(), [0.05, 0.5, 2.0]).ends[:, 1]
+    assert middle.abs().max() < 1e-6  # lengths that differ by rounding are equal
     with pytest.raises(ShapeError, match="two patterns are expected"):
         landscape.bifurcation(STORED, [1.0])
 
@@ -145,3 +148,16 @@ def test_capacities():
     names = {text.get_text() for text in place.get_legend().get_texts()}
     assert {"measured", "estimate", "power"} <= names
     assert any("e^(0.60 d)" in name for name in names)
+
+
+def test_pictures_of_what_does_not_fit():
+    once = measured(lambda d: float(d))
+    with pytest.raises(ArgumentError, match="a series of capacities is empty"):
+        plot.capacities([], "t")
+    with pytest.raises(ArgumentError, match="a series of capacities is empty"):
+        plot.capacities(once, "t", others={"none": []})
+    with pytest.raises(ArgumentError, match="'short' with another number of points than the 3"):
+        plot.capacities(once, "t", lines={"short": [1.0]})
+    plane = landscape.plane(Modern(STORED, beta=2.0), points=5)
+    with pytest.raises(ShapeError, match=r"\(N, 2\) is expected"):
+        plot.landscape(plane, torch.randn(3, 6), "t")

@@ -46,10 +46,13 @@ def bifurcation(stored: Float[Tensor, "2 d"], betas: Sequence[float]) -> Bifurca
     Raises:
         ShapeError, DtypeError, ArgumentError: arguments that do not fit.
     """
-    wide, betas = checked(stored), betas_of(betas)
+    wide, betas = checked(stored).clone(), betas_of(betas)
     if len(wide) != 2:
         raise ShapeError(f"stored has shape {tuple(stored.shape)}; two patterns are expected")
     critical = critical_beta(wide).beta
+    lengths = wide.norm(dim=-1)
+    if (lengths[0] - lengths[1]).abs() <= 16 * torch.finfo(stored.dtype).eps * lengths.amax():
+        wide[1] *= lengths[0] / lengths[1]  # they are as long but for rounding: the mean is fixed
     mean = wide.mean(0)
     half = (wide[0] - wide[1]) / 2
     start = torch.stack([wide[0], mean, wide[1]])

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from hopfield.errors import ArgumentError
 from hopfield.plot.theme import COLOURS, axes
 from hopfield.theory import Growth, MeasuredCapacity
 
@@ -32,6 +33,13 @@ def capacities(
             `measured`; NaN for none.
         others: the same measured for other energies, by name.
     """
+    if not measured or not all((others or {"": measured}).values()):
+        raise ArgumentError("a series of capacities is empty; at least one in each is expected")
+    if wrong := [name for name, line in (lines or {}).items() if len(line) != len(measured)]:
+        raise ArgumentError(
+            f"lines has {wrong[0]!r} with another number of points than the {len(measured)} "
+            f"capacities that were measured; as many are expected"
+        )
     figure, drawn = axes(title, "dimension d of the patterns", "stored patterns N")
     figure.set_size_inches(5.0, 4.6)
     d = np.array([capacity.d for capacity in measured])

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hopfield import _check
+from hopfield.errors import ShapeError
 from hopfield.landscape import Bifurcation, Plane
 from hopfield.plot.theme import COLOURS, axes
 
@@ -30,6 +31,8 @@ def landscape(
         trajectory: the states of `retrieve(…, trajectory=True).trajectory`.
     """
     colours = _check.extra("matplotlib.colors", "plot")
+    if stored.dim() != 2 or stored.shape[-1] != 2:
+        raise ShapeError(f"stored has shape {_check.shape_of(stored)}; (N, 2) is expected")
     figure, drawn = axes(title, "first entry of the state", "second entry")
     x, y, energy = (part.numpy(force=True) for part in (plane.x, plane.y, plane.energy))
     basin = plane.basin.numpy(force=True)
