@@ -81,7 +81,7 @@ def basin_by_masking(
     """
     attractor, wide = _attractors(attractor, stored, settings)
     parts = _check.numbers("shares", shares, _check.not_negative)
-    if max(parts, default=0.0) > 1:
+    if max(parts) > 1:
         raise ArgumentError(f"shares has {max(parts)}; shares from 0 to 1 are expected")
     generator = torch.Generator().manual_seed(_check.seed("seed", seed))
     draws = _check.positive_int("draws", draws)

@@ -36,8 +36,8 @@ def states(name: str, state: Tensor, stored: Tensor) -> Tensor:
 def betas_of(betas: object) -> list[float]:
     """Inverse temperatures, rising."""
     found = _check.numbers("betas", betas, _check.positive)
-    if not found or sorted(set(found)) != found:
-        raise ArgumentError(f"betas is {found}; rising numbers above 0, at least one, are expected")
+    if sorted(set(found)) != found:
+        raise ArgumentError(f"betas is {found}; rising numbers above 0 are expected")
     return found
 
 
@@ -66,7 +66,6 @@ def returns(
     flat = start.reshape(-1, start.shape[-1])
     end = settled(flat, stored, **settings)
     assert end.converged is not None
-    near = vector_norm(end.state.view_as(start) - attractor, dim=-1) <= SAME * length_of(
-        stored, **settings
-    )
+    away = vector_norm(end.state.view_as(start) - attractor, dim=-1)
+    near = away <= SAME * length_of(stored, **settings)
     return near & end.converged.view(start.shape[:-1])

@@ -95,7 +95,7 @@ def trade_off(
     noise = _check.not_negative("noise", noise)
     sizes = _check.numbers("sizes", sizes, _check.positive_int)
     rising = sorted(set(sizes)) == sizes
-    if not sizes or not rising or sizes[0] < 2 or sizes[-1] > len(stored):
+    if not rising or sizes[0] < 2 or sizes[-1] > len(stored):
         raise ArgumentError(
             f"sizes is {sizes}; rising numbers from 2 to the {len(stored)} patterns are expected"
         )
