@@ -86,6 +86,14 @@ def positive(name: str, value: object) -> float:
     return number
 
 
+def not_negative(name: str, value: object) -> float:
+    """A finite number of at least 0."""
+    number = real(value)
+    if number is None or not 0 <= number < math.inf:
+        raise ArgumentError(f"{name} is {value!r}; a finite number of at least 0 is expected")
+    return number
+
+
 def share(name: str, value: object) -> float:
     """A number in (0, 1]."""
     number = real(value)
@@ -323,14 +331,6 @@ def unused(value: object, name: str, why: str) -> None:
     """An argument that makes no sense here was not given."""
     if value is not None:
         raise ArgumentError(f"{name} was given but {why}")
-
-
-def not_negative(name: str, value: object) -> float:
-    """A finite number of at least 0."""
-    number = real(value)
-    if number is None or not 0 <= number < math.inf:
-        raise ArgumentError(f"{name} is {value!r}; a finite number of at least 0 is expected")
-    return number
 
 
 def numbers(name: str, values: object, check: Callable[[str, object], T]) -> list[T]:

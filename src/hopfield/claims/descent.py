@@ -82,7 +82,7 @@ def _descent(name: str, setting: Setting) -> dict[str, Any]:
         longest = stored.square().sum(-1).amax(-1, keepdim=True)
         size = 1 + longest + state.square().sum(-1) + torch.tensor(stored.shape[-2]).log() / beta
         rise = (after - before) / size
-        rises += int((rise > ROUNDING).sum())
+        rises += int((~(rise <= ROUNDING)).sum())  # what is no number is no descent
         worst = max(worst, rise.max().item())
     return {"rises": rises, "worst": worst}
 

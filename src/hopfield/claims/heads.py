@@ -141,7 +141,6 @@ CHARACTERISED = Claim(
     "interval of its k̄ lies within one class), and more than one class occurs. Partly: the latter "
     "alone.",
     _with_heads(_characterised),
-    draw,
 )
 DEPTH = Claim(
     "heads-by-depth",

@@ -70,7 +70,8 @@ def _bound(setting: Setting) -> dict[str, int]:
         away = vector_norm(hopfield.update(state, stored, beta=beta) - stored[target], dim=-1)
         bound = retrieval_error_bound(state, stored, beta, target=target)
         longest = max_norm(stored)
-        above += int((away > bound * (1 + ROUNDING) + 1e-12 * longest).sum())
+        within = away <= bound * (1 + ROUNDING) + 1e-12 * longest
+        above += int((~within).sum())  # what is no number is within no bound
         told += int((bound < 2 * longest).sum())
         states += AT_ONCE
     return {"above": above, "told": told, "states": states}

@@ -10,8 +10,8 @@ from torch import Tensor
 from hopfield import _check
 from hopfield.errors import ArgumentError, ShapeError
 from hopfield.functional import energy
-from hopfield.landscape.ends import checked, length_of, states
-from hopfield.settings import Settings
+from hopfield.landscape.ends import checked, states
+from hopfield.settings import Settings, build_for_all
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def barrier(
     """
     wide = checked(stored)
     start, end = states("start", start, stored), states("end", end, stored)
-    length_of(wide, **settings)
+    build_for_all("barrier", start, wide, **settings)
     if start.shape != end.shape:
         raise ShapeError(
             f"start has shape {_check.shape_of(start)} and end {_check.shape_of(end)}; both "
@@ -72,15 +72,14 @@ def barrier(
         raise ArgumentError(
             f"points is {points}; at least 3 are expected: both ends and one between"
         )
-
     what = f"{len(start)} paths of {points} points"
     _check.fits_memory(16 * points * (start.numel() or 1), what, "number of points")
 
     def along(share: Tensor) -> Tensor:
         """Energy at shares `(P, T)` of the paths."""
-        states = torch.lerp(start[:, None], end[:, None], share.unsqueeze(-1))
+        path = torch.lerp(start[:, None], end[:, None], share.unsqueeze(-1))
         with torch.no_grad():
-            return energy(states.flatten(0, 1), wide, **settings).view(share.shape)
+            return energy(path.flatten(0, 1), wide, **settings).view(share.shape)
 
     way = torch.linspace(0, 1, points, dtype=torch.float64, device=start.device)
     profile = along(way.expand(len(start), -1))

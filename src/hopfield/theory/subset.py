@@ -73,7 +73,8 @@ def subset_bounds(
         ShapeError, DtypeError, ArgumentError: arguments that do not fit.
     """
     beta = _check.positive("beta", beta)
-    inside, outside = _parts(stored, members)
+    others = _others(stored, members)
+    inside, outside = stored[~others].double(), stored[others].double()
     mean, reach, longest = inside.mean(0), spread(inside).item(), max_norm(stored.double()).item()
     alone = len(outside) == 0
     delta = math.inf if alone else (mean @ mean - (outside @ mean).amax()).item()
@@ -115,25 +116,24 @@ def subset_states(
         ShapeError, DtypeError, ArgumentError: arguments that do not fit.
     """
     beta = _check.positive("beta", beta)
-    inside, _ = _parts(stored, members)
+    others = _others(stored, members)
     _check.state_fits(state, stored)
     if state.dim() != 2:
         raise ShapeError(f"state has shape {_check.shape_of(state)}; (S, d) is expected")
-    wide, others = stored.double(), torch.ones(len(stored), dtype=torch.bool, device=stored.device)
-    others[members] = False
+    wide = stored.double()
     chunk = max(1, WEIGHTS_AT_ONCE // len(stored))
     parts = [
         associate(state[rows].double(), wide, beta=beta)[:, others].sum(-1)
         for rows in tiles(len(state), chunk)
     ]
-    outside = torch.cat(parts) if parts else wide.new_zeros(0)
-    reach, longest = spread(inside), max_norm(wide)
+    outside = torch.cat(parts)
+    reach, longest = spread(wide[~others]), max_norm(wide)
     jacobian = beta * ((1 - outside) * reach**2 + 2 * outside * (2 - outside) * longest**2)
     return SubsetStates(outside, jacobian, reach + 2 * outside * longest)
 
 
-def _parts(stored: Tensor, members: Tensor) -> tuple[Tensor, Tensor]:
-    """The patterns of the subset and the others, in float64."""
+def _others(stored: Tensor, members: Tensor) -> Tensor:
+    """Which patterns are not in the subset, `(N,)`; arguments are checked."""
     _check.plain_patterns(stored)
     _check.finite("stored", stored)
     members = _check.indices("members", members, len(stored))
@@ -144,4 +144,4 @@ def _parts(stored: Tensor, members: Tensor) -> tuple[Tensor, Tensor]:
         )
     others = torch.ones(len(stored), dtype=torch.bool, device=stored.device)
     others[members] = False
-    return stored[members].double(), stored[others].double()
+    return others
