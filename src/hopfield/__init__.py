@@ -4,6 +4,7 @@ from hopfield import theory
 from hopfield.errors import ConvergenceWarning, HopfieldError
 from hopfield.functional import associate, energy, explain, partial, update
 from hopfield.head import Head, from_head
+from hopfield.memory import Memory
 from hopfield.nn import (
     Hopfield,
     HopfieldDecoderLayer,
@@ -29,6 +30,7 @@ __all__ = [
     "HopfieldError",
     "HopfieldLayer",
     "HopfieldPooling",
+    "Memory",
     "Partial",
     "Phase",
     "PhaseLabel",

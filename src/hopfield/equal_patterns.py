@@ -11,9 +11,19 @@ AS_INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 def equal_patterns(stored: Tensor) -> Tensor | None:
     """A number for each pattern, the same for equal ones, `(..., N)`; None if all differ."""
+    return number_equal(pattern_keys(stored))
+
+
+def pattern_keys(stored: Tensor) -> Tensor:
+    """A 64-bit key for each pattern, `(..., N)`."""
     rows = stored.reshape(-1, stored.shape[-1])
     keys = torch.cat([_hash(rows[tile]) for tile in tiles(len(rows), ROWS_AT_ONCE)])
-    ranked, order = keys.view(stored.shape[:-1]).sort(-1)
+    return keys.view(stored.shape[:-1])
+
+
+def number_equal(keys: Tensor) -> Tensor | None:
+    """A number for each key, the same for equal ones, `(..., N)`; None if all differ."""
+    ranked, order = keys.sort(-1)
     steps = (ranked[..., 1:] != ranked[..., :-1]).long()
     if bool(steps.all()):
         return None

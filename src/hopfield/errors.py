@@ -33,6 +33,14 @@ class FileError(ArgumentError):
     """A file does not hold what it should; the message says what it holds."""
 
 
+class MemoryCorrupt(FileError):  # noqa: N818 (the state that it is in, not what was done)
+    """A memory on disk is damaged; the message names the file."""
+
+
+class MemoryLockedError(HopfieldError):
+    """Another process, or another object of this one, writes to the memory."""
+
+
 class MissingExtraError(HopfieldError, ImportError):
     """An optional library is missing; the message names the extra that brings it."""
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.linalg import vector_norm
 
 from hopfield.association import Association
+from hopfield.equal_patterns import pattern_keys
 from hopfield.errors import ArgumentError
 from hopfield.reduction import dispatch, topk
 from hopfield.reduction.inputs import Inputs, broadcast, of_bag, optional, single, tiles
@@ -73,6 +74,10 @@ class Network(ABC):
     @abstractmethod
     def patterns(self) -> Tensor:
         """The stored patterns as they are compared, `(..., N, d)`."""
+
+    def keys(self) -> Tensor:
+        """A key for each pattern, `(..., N)`, the same for equal ones."""
+        return pattern_keys(self.patterns())
 
     @abstractmethod
     def ground(self) -> Ground:

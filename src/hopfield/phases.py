@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.linalg import vector_norm
 
 from hopfield import _check
-from hopfield.equal_patterns import equal_patterns
+from hopfield.equal_patterns import number_equal
 from hopfield.errors import ShapeError
 from hopfield.network import DenseNetwork, Network
 from hopfield.reduction.inputs import part, tiles
@@ -90,14 +90,23 @@ def phase(
     Raises:
         ShapeError, DtypeError, ArgumentError: as for `update`.
     """
-    fixed_at = _check.share("fixed_at", fixed_at)
-    global_kl = _check.positive("global_kl", global_kl)
+    fixed_at, global_kl = _limits(fixed_at, global_kl)
     state, network = build(state, stored, **settings)
     with torch.no_grad():
         if isinstance(network, DenseNetwork) and network.bounds is not None:
             bags = [_by_chunks(own, bag, fixed_at, global_kl) for own, bag in network.bags(state)]
             return _joined(torch.stack, bags, -2)
         return _by_chunks(state, network, fixed_at, global_kl)
+
+
+def phase_in(network: Network, state: Tensor, fixed_at: float, global_kl: float) -> Phase:
+    """The same for states of a network that is built already."""
+    with torch.no_grad():
+        return _by_chunks(state, network, *_limits(fixed_at, global_kl))
+
+
+def _limits(fixed_at: float, global_kl: float) -> tuple[float, float]:
+    return _check.share("fixed_at", fixed_at), _check.positive("global_kl", global_kl)
 
 
 def head_class(
@@ -122,9 +131,9 @@ def head_class(
 
 def _by_chunks(state: Tensor, network: Network, fixed_at: float, global_kl: float) -> Phase:
     lead = network.lead(state)
-    patterns = network.patterns()
-    same = equal_patterns(patterns)
-    chunk = max(1, WEIGHTS_AT_ONCE // (math.prod(lead) * patterns.shape[-2] or 1))
+    keys = network.keys()
+    same = number_equal(keys)
+    chunk = max(1, WEIGHTS_AT_ONCE // (math.prod(lead) * keys.shape[-1] or 1))
     visible = network.ground().visible.expand(*lead, state.shape[-2])
     pieces = []
     for rows in tiles(state.shape[-2], chunk):

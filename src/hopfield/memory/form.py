@@ -1,0 +1,137 @@
+"""`Form`: what all patterns of a memory share, which never changes."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from hopfield import _check
+from hopfield.errors import ArgumentError, DtypeError, ShapeError
+from hopfield.reduction.partial import MERGEABLE, SOFTMAX
+from hopfield.separation import Separation, Softmax, Softmax1, TopK, resolve
+from hopfield.similarity import SIMILARITIES, Similarity, minus_half_squares, normalised
+
+Scan = Literal["exact", "int8"]
+SCANS: tuple[Scan, ...] = ("exact", "int8")
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+TAIL_NUMBERS = 2**23  # what small adds gather in memory before they become a segment
+SEGMENT_NUMBERS = 2**27
+
+
+@dataclass(frozen=True)
+class Form:
+    """What all patterns of a memory share.
+
+    Attributes:
+        dim: d.
+        similarity: how patterns are compared; for "cosine" they are stored normalised.
+        separation: softmax, softmax1 or top-k.
+        dtype: in which patterns are stored.
+        scan: whether associations read the patterns themselves, or first an int8 copy of them.
+    """
+
+    dim: int
+    similarity: Similarity = "dot"
+    separation: Separation = SOFTMAX
+    dtype: torch.dtype = torch.float32
+    scan: Scan = "exact"
+
+    @property
+    def tail_rows(self) -> int:
+        """How many patterns small adds gather to, at most."""
+        return max(1024, TAIL_NUMBERS // self.dim)
+
+    @property
+    def segment_rows(self) -> int:
+        """How many patterns a segment has, at most."""
+        return max(1024, SEGMENT_NUMBERS // self.dim)
+
+    def states(self, noisy: object, name: str = "noisy") -> Tensor:
+        """States `(S, d)` or `(..., S, d)` as float32; a NumPy array is taken, too."""
+        state = as_tensor(name, noisy)
+        _check.floating(name, state, 2)
+        self._check_width(name, state)
+        if not torch.compiler.is_compiling():
+            _check.finite(name, state.detach())
+        state = state.to("cpu", torch.float32)
+        return normalised(state) if self.similarity == "cosine" else state
+
+    def patterns(self, patterns: object) -> Tensor:
+        """Patterns `(n, d)` as they are stored."""
+        given = as_tensor("patterns", patterns).detach()
+        _check.floating("patterns", given, 2)
+        if given.dim() != 2:
+            raise ShapeError(f"patterns has shape {_check.shape_of(given)}; (n, d) is expected")
+        self._check_width("patterns", given)
+        stored = given.to("cpu", torch.float32)
+        if self.similarity == "cosine":
+            stored = normalised(stored)
+        stored = stored.to(self.dtype)
+        _check.finite("patterns", given)
+        overflown = ~(minus_half_squares(stored).isfinite() & stored.isfinite().all(-1))
+        if bool(overflown.any()):
+            raise ArgumentError(
+                f"patterns has {int(overflown.sum())} vectors that are too long for {self.dtype}, "
+                f"the first at index {int(overflown.nonzero()[0])}; scale them down"
+            )
+        return stored
+
+    def _check_width(self, name: str, tensor: Tensor) -> None:
+        if tensor.shape[-1] != self.dim:
+            raise ShapeError(
+                f"{name} has shape {_check.shape_of(tensor)}; this memory holds patterns of width "
+                f"{self.dim} (dimension -1)"
+            )
+
+    def as_json(self) -> dict[str, Any]:
+        """The form as a manifest keeps it."""
+        separation = self.separation
+        kept = {"name": type(separation).__name__}
+        return {
+            "dim": self.dim,
+            "similarity": self.similarity,
+            "separation": kept | ({"k": separation.k} if isinstance(separation, TopK) else {}),
+            "dtype": next(name for name, dtype in DTYPES.items() if dtype == self.dtype),
+            "scan": self.scan,
+        }
+
+    @classmethod
+    def of_json(cls, kept: dict[str, Any]) -> "Form":
+        """The inverse of `as_json`; checked as what users give is."""
+        separation = dict(kept["separation"])
+        kinds = {"Softmax": Softmax, "Softmax1": Softmax1, "TopK": TopK}
+        made = kinds[separation.pop("name")](**separation)
+        return form(kept["dim"], kept["similarity"], made, kept["dtype"], kept["scan"])
+
+
+def form(
+    dim: int, similarity: str, separation: str | Separation, dtype: str | torch.dtype, scan: str
+) -> Form:
+    """The form that users ask for, checked."""
+    dim = _check.positive_int("dim", dim)
+    _check.choice("similarity", similarity, SIMILARITIES)
+    _check.choice("scan", scan, SCANS)
+    name = str(dtype).removeprefix("torch.")
+    _check.choice("dtype", name, DTYPES)
+    resolved = resolve(separation)
+    if not isinstance(resolved, MERGEABLE):
+        raise ArgumentError(
+            f"a memory cannot have the separation {resolved}: it needs all scores of a state at "
+            f"once; softmax, softmax1 and top-k do not"
+        )
+    if scan == "int8" and isinstance(resolved, TopK):
+        raise ArgumentError("scan='int8' certifies softmax and softmax1; top-k scans exactly")
+    known: dict[str, Similarity] = {name: name for name in SIMILARITIES}
+    scans: dict[str, Scan] = {name: name for name in SCANS}
+    return Form(dim, known[similarity], resolved, DTYPES[name], scans[scan])
+
+
+def as_tensor(name: str, values: object) -> Tensor:
+    """A tensor, of what may be an array or a list."""
+    try:
+        return torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DtypeError(
+            f"{name} is a {type(values).__name__} that is no tensor and no array of numbers"
+        ) from error

@@ -1,0 +1,42 @@
+"""Records of small changes, one after the other: each is a safetensors file in itself."""
+
+import json
+import struct
+from collections.abc import Iterator
+
+import safetensors.torch
+from torch import Tensor
+
+from hopfield.memory.contents import Contents
+from hopfield.memory.segment import Segment
+
+
+def added(rows: Segment) -> bytes:
+    """The record of patterns that came."""
+    return safetensors.torch.save({n: t.contiguous() for n, t in rows.tensors().items()})
+
+
+def removed(ids: Tensor) -> bytes:
+    """The record of patterns that went."""
+    return safetensors.torch.save({"removed": ids.contiguous()})
+
+
+def replay(log: bytes, contents: Contents) -> None:
+    """Make the changes again."""
+    for record in _records(log):
+        tensors = safetensors.torch.load(record)
+        if "removed" in tensors:
+            contents.remove(contents.find(tensors["removed"]))
+        else:
+            contents.add(Segment(**tensors))
+
+
+def _records(log: bytes) -> Iterator[bytes]:
+    at = 0
+    while at < len(log):
+        (size,) = struct.unpack_from("<Q", log, at)
+        head = json.loads(log[at + 8 : at + 8 + size])
+        ends = [one["data_offsets"][1] for name, one in head.items() if name != "__metadata__"]
+        end = at + 8 + size + max(ends)
+        yield log[at:end]
+        at = end

@@ -1,0 +1,704 @@
+"""`Memory`: the long-lived associative memory."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self, TypeVar
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from hopfield import _check
+from hopfield.errors import (
+    ArgumentError,
+    DtypeError,
+    HopfieldError,
+    MemoryCorrupt,
+    NotStorableError,
+    ShapeError,
+)
+from hopfield.fixed_point import Run, distance, update_fixed_number, update_until_stopped
+from hopfield.memory import log
+from hopfield.memory.contents import Contents, Held
+from hopfield.memory.form import Scan, as_tensor, form
+from hopfield.memory.manifest import Manifest
+from hopfield.memory.network import MemoryNetwork, memory_network
+from hopfield.memory.reading import Associator, Certificate, Interval
+from hopfield.memory.segment import Segment, coded, joined, kind_of, ordered, plain
+from hopfield.memory.store import Store
+from hopfield.phases import Phase, phase_in
+from hopfield.reduction.inputs import tiles
+from hopfield.retrieval import Retrieval, warn_unconverged
+from hopfield.separation import Separation
+from hopfield.similarity import Similarity
+from hopfield.theory.beta import StoringBeta, storing_beta
+
+T = TypeVar("T", Certificate, Interval)
+ROWS_AT_ONCE = 2**16
+RTOL = 1e-3
+INT64 = 2**63
+
+
+@dataclass(frozen=True)
+class MemoryRetrieval(Retrieval):
+    """What `Memory.retrieve` found; `readout` has the values if there are any, else the state.
+
+    Attributes:
+        classes: `(C,)`, the labels, where values are labels: `readout` then has their weights.
+        certificate: a proved bound on the last association, where codes were scanned.
+        interval: how far off it is with 95 % confidence, where an index was asked.
+    """
+
+    classes: Int[Tensor, " C"] | None = None
+    certificate: Certificate | None = None
+    interval: Interval | None = None
+
+    @property
+    def labels(self) -> Int[Tensor, "..."]:
+        """The label with the most weight, `(..., S)`."""
+        if self.classes is None:
+            raise ArgumentError(
+                "this memory has no labels; add(patterns, values=labels) keeps them"
+            )
+        return self.classes[self.readout.argmax(-1)]
+
+
+@dataclass(frozen=True)
+class Associations:
+    """The patterns that states rest on most.
+
+    Attributes:
+        ids: `(..., S, k)`, the heaviest first.
+        weights: `(..., S, k)`.
+        left_out: `(..., S)`, the weight of all other patterns together.
+    """
+
+    ids: Int[Tensor, "..."]
+    weights: Float[Tensor, "..."]
+    left_out: Float[Tensor, "..."]
+
+
+class Memory:
+    """An associative memory that is kept: patterns come and go, are saved, mapped, retrieved.
+
+    All patterns meet a state by the reduction of `hopfield.update`, segment by segment, wherever
+    they lie; results are those of `hopfield.retrieve` over all of them.
+
+    Args:
+        dim: d, the width of patterns and states.
+        beta: inverse temperature β: a number; None: 1/√d; "auto": found once, when it is needed
+            first, by `choose_beta`.
+        similarity: "dot", "euclidean" or "cosine", for which patterns are stored normalised.
+        separation: "softmax", "softmax1" or `TopK(k)`.
+        dtype: "float32" or "bfloat16", in which patterns are stored; states are float32.
+        scan: "int8" keeps a copy of the patterns in a quarter of the bytes, which retrieval scans;
+            what it reads out then has a proved bound.
+
+    Raises:
+        ArgumentError: a setting out of range, or a separation that needs all scores at once.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        beta: float | Literal["auto"] | None = None,
+        *,
+        similarity: Similarity = "dot",
+        separation: str | Separation = "softmax",
+        dtype: str | torch.dtype = "float32",
+        scan: Scan = "exact",
+    ) -> None:
+        self.form = form(dim, similarity, separation, dtype, scan)
+        self._auto = beta == "auto"
+        self._beta: float | None
+        if self._auto:
+            self._beta = None
+        else:
+            self._beta = self.form.dim**-0.5 if beta is None else _check.positive("beta", beta)
+        self._contents = Contents(self.form, [])
+        self._store: Store | None = None
+        self._network: MemoryNetwork | None = None
+
+    @classmethod
+    def create(
+        cls,
+        path: str | os.PathLike[str],
+        dim: int,
+        beta: float | Literal["auto"] | None = None,
+        *,
+        similarity: Similarity = "dot",
+        separation: str | Separation = "softmax",
+        dtype: str | torch.dtype = "float32",
+        scan: Scan = "exact",
+    ) -> Self:
+        """A memory that is on disk from the start; the arguments are those of the class.
+
+        Raises:
+            FileError: something is there already.
+            ArgumentError: as for the class.
+        """
+        memory = cls(
+            dim, beta, similarity=similarity, separation=separation, dtype=dtype, scan=scan
+        )
+        memory.save(path)
+        return memory
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Self:
+        """A memory that was saved: mapped from disk, and kept there from now on.
+
+        It sees one state of the memory, whatever others add meanwhile; `refresh` moves to the
+        newest. The first change that it makes takes the lock, so that no other writes.
+
+        Raises:
+            FileError: there is no memory, or one of a later format.
+            MemoryCorrupt: a file is missing or damaged; the message names it. Contents of segments
+                are not read for this: `check` does.
+        """
+        memory = cls.__new__(cls)
+        memory._attach(Store(Path(path)))
+        return memory
+
+    def _attach(self, store: Store) -> None:
+        contents = store.load()
+        self._store, self._contents = store, contents
+        known = store.manifest
+        self.form, self._beta, self._auto = known.form, known.beta, known.auto
+        self._network = None
+
+    @property
+    def path(self) -> Path | None:
+        """Where it is kept; None in memory alone."""
+        return None if self._store is None else self._store.path
+
+    def __len__(self) -> int:
+        return len(self._contents)
+
+    def __repr__(self) -> str:
+        where = "in memory" if self.path is None else f"at {self.path}"
+        kept = self.form.as_json()
+        beta = "to be found" if self._beta is None else f"{self._beta:.6g}"
+        return (
+            f"Memory({len(self)} patterns of width {self.form.dim}, {kept['dtype']}, beta {beta}, "
+            f"{self.form.similarity}, {self.form.separation}, {where})"
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let others write; reading goes on to work."""
+        if self._store is not None:
+            self._store.release()
+
+    def refresh(self) -> bool:
+        """Move to the newest state of the folder; whether there was a newer one."""
+        if self._store is None or not self._store.newer():
+            return False
+        self._attach(self._store)
+        return True
+
+    # What it holds
+
+    @property
+    def ids(self) -> Int[Tensor, " N"]:
+        """The ids of all patterns, in the order in which they came."""
+        found = [held.ids for held in self._contents.blocks()]
+        return torch.cat(found) if found else torch.empty(0, dtype=torch.int64)
+
+    @property
+    def classes(self) -> Int[Tensor, " C"] | None:
+        """The labels that there are, rising; None without labels."""
+        if self._contents.value_kind != "labels":
+            return None
+        return self._built().classes
+
+    def get(self, ids: object) -> tuple[Float[Tensor, "n d"], Tensor | None]:
+        """Patterns as they are stored, `(n, d)`, float32, and their values, by id.
+
+        Raises:
+            ArgumentError: unknown ids.
+        """
+        wanted = self._known_ids(ids)
+        place = self._contents.find(wanted)
+        blocks = [*self._contents.blocks()]
+        patterns = torch.empty(len(wanted), self.form.dim)
+        values = None
+        for number in place.segment.unique().tolist():
+            here = place.segment == number
+            segment = blocks[number].segment
+            patterns[here] = segment.patterns[place.row[here]].float()
+            if segment.values is not None:
+                if values is None:
+                    values = segment.values.new_empty(len(wanted), *segment.values.shape[1:])
+                values[here] = segment.values[place.row[here]]
+        return patterns, values
+
+    # Change
+
+    def add(self, patterns: object, values: object = None, ids: object = None) -> Int[Tensor, " n"]:
+        """Store patterns; opened from a path, they are on disk when the call returns.
+
+        Args:
+            patterns: `(n, d)`, a floating tensor or array.
+            values: what they read out: `(n, v)`, floating, or `(n,)`, whole numbers: labels. All
+                patterns of a memory have values of one kind, or none.
+            ids: `(n,)`, whole numbers that no other pattern has; by default they are counted.
+
+        Returns:
+            The ids.
+
+        Raises:
+            ShapeError, DtypeError, ArgumentError: something does not fit; nothing is stored then.
+            MemoryLockedError: another process is writing.
+        """
+        stored = self.form.patterns(patterns)
+        read = None if values is None else _values(values, len(stored))
+        wanted = None if ids is None else _ids("ids", ids)
+        if wanted is not None and len(wanted) != len(stored):
+            raise ShapeError(f"there are {len(wanted)} ids for {len(stored)} patterns")
+        if len(stored) == 0:
+            return torch.empty(0, dtype=torch.int64)
+        with self._writing():
+            contents = self._contents
+            known, kind = contents.value_kind, kind_of(read)
+            if known not in ("open", kind):
+                raise ShapeError(
+                    f"these patterns have {_spelled(kind)}, and those of this memory "
+                    f"{_spelled(known)}; all must have values of one kind"
+                )
+            if wanted is None:
+                if contents.next_id > INT64 - len(stored):
+                    raise ArgumentError("there are no ids left to count; give ids")
+                wanted = torch.arange(contents.next_id, contents.next_id + len(stored))
+            else:
+                self._check_new(wanted)
+            rows = plain(stored, wanted, read)
+            next_id = min(max(contents.next_id, int(wanted.max()) + 1), INT64 - 1)
+            changes = {"next_id": next_id, "value_kind": kind}
+            if contents.tail.size + len(rows) > self.form.tail_rows:
+                self._seal(rows, **changes)
+            else:
+                if self._store is not None:
+                    self._store.append(log.added(rows), **changes)
+                contents.add(rows)
+            contents.next_id, contents.value_kind = next_id, kind
+        return wanted
+
+    def remove(self, ids: object) -> None:
+        """Forget patterns; their ids may be given to others.
+
+        Raises:
+            ArgumentError: unknown ids, or one twice; nothing is removed then.
+            MemoryLockedError: another process is writing.
+        """
+        wanted = _ids("ids", ids)
+        if len(wanted) == 0:
+            return
+        _check_unique(wanted)
+        with self._writing():
+            wanted = self._known_ids(wanted)
+            if self._store is not None:
+                self._store.append(log.removed(wanted))
+            self._contents.remove(self._contents.find(wanted))
+            if self._store is not None and self._store.log_is_long:
+                self._seal(None)
+
+    def compact(self) -> None:
+        """Write small segments into large ones, and leave out what was removed.
+
+        A segment that is large and whole stays as it is.
+
+        Raises:
+            MemoryLockedError: another process is writing.
+        """
+        with self._writing():
+            made: list[Held] = []
+            for group in _groups([*self._contents.blocks()], self.form.segment_rows):
+                whole = len(group) == 1 and group[0].removed is None
+                stays = whole and any(group[0] is held for held in self._contents.held)
+                made += group if stays else self._made(group)
+            self._replace(made)
+
+    def _seal(self, more: Segment | None, **changes: object) -> None:
+        """Make segments of the tail and of more rows."""
+        tail = self._contents.tail.held()
+        rows = [part for part in (None if tail is None else tail.kept(), more) if part is not None]
+        whole = rows[0] if len(rows) == 1 else joined(rows)
+        made = [*self._contents.held]
+        for which in tiles(len(whole), self.form.segment_rows):
+            made += self._made([Held(whole.rows(which))])
+        self._replace(made, **changes)
+
+    def _made(self, parts: list[Held]) -> list[Held]:
+        """The rows of parts that are there as one segment: a file that is mapped, if on disk."""
+        if sum(map(len, parts)) == 0:
+            return []
+        whole = [replace(held, segment=coded(held.segment, self.form)) for held in parts]
+        if self._store is None:
+            return [Held(ordered(joined([held.kept() for held in whole])))]
+        kind = kind_of(whole[0].segment.values)
+        return [self._store.mapped(self._store.write(whole), kind)]
+
+    def _replace(self, held: list[Held], **changes: object) -> None:
+        if self._store is not None:
+            self._store.seal(held, **changes)
+        self._contents.seal(held)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Take the lock, which is kept until `close`, and begin from the newest state."""
+        self._network = None
+        if self._store is None:
+            yield
+            return
+        if self._store.begin():
+            self._attach(self._store)
+        try:
+            yield
+        except HopfieldError:
+            raise
+        except BaseException:  # what came to the disk is not known here: read it before next time
+            self._store.forget()
+            raise
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the memory to a new folder, whole or not at all; from now on it is kept there.
+
+        Raises:
+            FileError: something is there already.
+        """
+        if self.path is not None and Path(path).resolve() == self.path.resolve():
+            return
+        contents = self._contents
+        first = Manifest(
+            self.form, self._beta, self._auto, 0, contents.next_id, contents.value_kind
+        )
+        held = [
+            replace(one, segment=coded(one.segment, self.form))
+            for one in contents.blocks()
+            if len(one) > 0
+        ]
+        self.close()
+        self._attach(Store.create(Path(path), first, held))
+
+    def check(self, advanced: Callable[[int], object] = lambda size: None) -> None:
+        """Read every byte of the memory on disk, and compare it with its checksum.
+
+        Args:
+            advanced: hears how many bytes were read.
+
+        Raises:
+            MemoryCorrupt: a file is missing or damaged; the message names all of them.
+            ArgumentError: it is in memory alone.
+        """
+        if self._store is None:
+            raise ArgumentError("this memory is not on disk; save(path) puts it there")
+        if damage := self._store.damaged(advanced):
+            raise MemoryCorrupt("; ".join(damage) + "; restore them from a copy of the memory")
+
+    # Beta
+
+    @property
+    def beta(self) -> float:
+        """Inverse temperature β; with "auto" it is found now if it was not yet."""
+        if self._beta is None:
+            self.choose_beta()
+        assert self._beta is not None
+        return self._beta
+
+    @beta.setter
+    def beta(self, value: float) -> None:
+        self._set_beta(_check.positive("beta", value), auto=False)
+
+    def choose_beta(
+        self, error: float | None = None, share: float = 0.99, *, sample: int = 512, seed: int = 0
+    ) -> StoringBeta:
+        """Find the β that stores a share of the patterns, and keep it.
+
+        Patterns of a sample are tried against all, by `hopfield.theory.storing_beta`.
+
+        Args:
+            error: how far from itself a pattern may be retrieved; by default a hundredth of M.
+            share: of the patterns, that must be retrieved that well.
+            sample: how many are tried, at most.
+            seed: of the sample.
+
+        Returns:
+            What was found.
+
+        Raises:
+            NotStorableError: no β stores that share.
+        """
+        found = storing_beta(self._patterns(), self._error(error), share, sample=sample, seed=seed)
+        if not found.beta > 0:
+            raise NotStorableError(
+                "every β retrieves these patterns within that error, so none is to be preferred; "
+                "ask for a smaller error, or set beta"
+            )
+        self._set_beta(found.beta, auto=True)
+        return found
+
+    def _set_beta(self, beta: float, auto: bool) -> None:
+        if self._store is not None:
+            with self._writing():
+                self._store.change(beta=beta, auto=auto)
+        self._beta, self._auto, self._network = beta, auto, None
+
+    # Retrieval
+
+    def retrieve(
+        self,
+        noisy: Float[Tensor, "*lead S d"],
+        *,
+        steps: int = 1,
+        tol: float | None = None,
+        energy: bool = False,
+        rtol: float | None = None,
+    ) -> MemoryRetrieval:
+        """Retrieve from noisy states: update them to a fixed point; the last update reads values.
+
+        Args:
+            noisy: states ξ, `(..., S, d)`, a floating tensor or array.
+            steps: the largest number of associations.
+            tol: how little an update moves a state that has converged, in the unit of the
+                patterns; None makes exactly `steps` associations.
+            energy: also compute the energy of the states at the end.
+            rtol: with scan="int8", how far each association may be off, in units of M, the length
+                of the longest pattern: more patterns are compared as they are stored until that is
+                proved. By default 1e-3.
+
+        Returns:
+            A `MemoryRetrieval`.
+
+        Raises:
+            ShapeError, DtypeError, ArgumentError: something does not fit, or nothing is stored.
+
+        Warns:
+            ConvergenceWarning: `tol` was given and some states did not converge.
+        """
+        steps = _check.positive_int("steps", steps)
+        if tol is not None:
+            _check.tolerance("tol", tol)
+        given = self.form.states(noisy)
+        state = given.reshape(-1, self.form.dim)
+        network = self._association(rtol)
+        if tol is None:
+            before, _ = update_fixed_number(network, state, steps - 1)
+            run = None
+        else:
+            run = update_until_stopped(network, state, steps - 1, tol)
+            before = run.state
+        reading = network.read(before)
+        change = distance(reading.state, before)
+        updates = torch.full_like(change, steps - 1, dtype=torch.int64)
+        if run is not None and tol is not None:
+            updates = run.updates
+            converged = change <= tol
+            warn_unconverged(Run(reading.state, updates + 1, change, converged, run.cycling))
+        lead = given.shape[:-1]
+
+        def shaped(tensor: Tensor) -> Tensor:
+            return tensor.reshape(*lead, *tensor.shape[1:])
+
+        labels = self._contents.value_kind == "labels"
+        return MemoryRetrieval(
+            state=shaped(reading.state),
+            readout=shaped(reading.state if reading.values is None else reading.values),
+            steps=shaped(updates + 1),
+            converged=None if tol is None else shaped(change <= tol),
+            change=shaped(change),
+            energy=shaped(self._energy(reading.state)) if energy else None,
+            trajectory=None,
+            adjoint=None,
+            classes=self.classes if labels else None,
+            certificate=_each(reading.certificate, shaped),
+            interval=_each(reading.interval, shaped),
+        )
+
+    def associate(self, noisy: Float[Tensor, "*lead S d"], k: int = 1) -> Associations:
+        """The patterns that states rest on most: their ids, their weights, and the weight left out.
+
+        Args:
+            noisy: states ξ, `(..., S, d)`.
+            k: how many patterns; fewer where there are fewer.
+
+        Raises:
+            ShapeError, DtypeError, ArgumentError: as for `retrieve`.
+        """
+        given = self.form.states(noisy)
+        network = self._built()
+        found, weights, rest = network.associate(
+            given.reshape(-1, self.form.dim), _check.positive_int("k", k)
+        )
+        ids = torch.zeros_like(found.row)
+        for number, held in enumerate(self._contents.blocks()):
+            here = found.part == number
+            ids[here] = held.segment.ids[found.row[here]]
+        lead = given.shape[:-1]
+        return Associations(ids.reshape(*lead, -1), weights.reshape(*lead, -1), rest.reshape(lead))
+
+    def energy(self, noisy: Float[Tensor, "*lead S d"]) -> Float[Tensor, "..."]:
+        """The energy of states, `(..., S)`, as `hopfield.energy` has it over all patterns.
+
+        Args:
+            noisy: states ξ, `(..., S, d)`.
+
+        Raises:
+            ShapeError, DtypeError, ArgumentError: as for `retrieve`.
+        """
+        given = self.form.states(noisy)
+        return self._energy(given.reshape(-1, self.form.dim)).reshape(given.shape[:-1])
+
+    def phase(
+        self, noisy: Float[Tensor, "*lead S d"], *, fixed_at: float = 0.9, global_kl: float = 0.1
+    ) -> Phase:
+        """The phase of states, as `hopfield.phase` has it over all patterns.
+
+        Args:
+            noisy: states ξ, `(..., S, d)`, judged as they are.
+            fixed_at: weight of one pattern, in (0, 1].
+            global_kl: distance from uniform weights, in nats, above 0.
+
+        Raises:
+            ShapeError, DtypeError, ArgumentError: as for `retrieve`.
+        """
+        given = self.form.states(noisy)
+        flat = given.detach().reshape(-1, self.form.dim)
+        found = phase_in(self._built(), flat, fixed_at, global_kl)
+        lead = given.shape[:-1]
+        return Phase(*(getattr(found, field.name).reshape(lead) for field in fields(Phase)))
+
+    def _energy(self, state: Tensor) -> Tensor:
+        network = self._built()
+        return network.energy(state, network.known)
+
+    def _association(self, rtol: float | None) -> Associator:
+        """What makes an association: exactly, or by certified codes."""
+        _check.unused(rtol, "rtol", "only a memory with scan='int8' proves a bound")
+        return self._built()
+
+    def _built(self) -> MemoryNetwork:
+        if self._network is None:
+            if len(self) == 0:
+                raise ArgumentError("this memory holds no pattern yet; add(patterns) stores some")
+            self._network = memory_network(self.form, self.beta, self._contents.blocks())
+        return self._network
+
+    def _patterns(self) -> Callable[[], Iterator[Tensor]]:
+        """The patterns block by block, for what passes over them several times."""
+
+        def blocks() -> Iterator[Tensor]:
+            for held in self._contents.blocks():
+                for which in tiles(len(held.segment), ROWS_AT_ONCE):
+                    block = held.segment.patterns[which]
+                    block = block if held.removed is None else block[~held.removed[which]]
+                    if len(block):
+                        yield block
+
+        return blocks
+
+    def _error(self, error: float | None) -> float:
+        """The error asked for, or a hundredth of M."""
+        if error is not None:
+            return _check.positive("error", error)
+        return 0.01 * max(held.longest for held in self._contents.blocks())
+
+    def _known_ids(self, ids: object) -> Tensor:
+        wanted = _ids("ids", ids)
+        unknown = wanted[self._contents.find(wanted).row < 0]
+        if len(unknown):
+            raise ArgumentError(f"ids has {_listed(unknown)} that this memory does not hold")
+        return wanted
+
+    def _check_new(self, ids: Tensor) -> None:
+        _check_unique(ids)
+        known = ids[self._contents.find(ids).row >= 0]
+        if len(known):
+            raise ArgumentError(
+                f"ids has {_listed(known)} that other patterns have; ids are unique"
+            )
+
+
+def _each(found: T | None, function: Callable[[Tensor], Tensor]) -> T | None:
+    """The same function of all tensors of a result."""
+    if found is None:
+        return None
+    tensors = {field.name: function(getattr(found, field.name)) for field in fields(found)}
+    return replace(found, **tensors)
+
+
+def _groups(blocks: list[Held], most: int) -> Iterator[list[Held]]:
+    """Blocks that together have no more than so many rows, in order."""
+    group: list[Held] = []
+    for held in blocks:
+        if group and sum(map(len, group)) + len(held) > most:
+            yield group
+            group = []
+        group.append(held)
+    if group:
+        yield group
+
+
+def _ids(name: str, ids: object) -> Tensor:
+    found = as_tensor(name, ids)
+    if found.numel() == 0:
+        return torch.empty(0, dtype=torch.int64)
+    if found.dtype == torch.bool or found.is_floating_point() or found.is_complex():
+        raise DtypeError(f"{name} has dtype {found.dtype}; whole numbers, int64, are expected")
+    if found.dim() != 1:
+        raise ShapeError(f"{name} has shape {_check.shape_of(found)}; (n,) is expected")
+    return found.to("cpu", torch.int64)
+
+
+def _check_unique(ids: Tensor) -> None:
+    ranked = ids.sort().values
+    twice = ranked[1:][ranked[1:] == ranked[:-1]].unique()
+    if len(twice):
+        raise ArgumentError(f"ids has {_listed(twice)} that occur more than once")
+
+
+def _listed(ids: Tensor) -> str:
+    shown = ", ".join(map(str, ids[:5].tolist()))
+    return f"{len(ids)} ids ({shown}{' …' if len(ids) > 5 else ''})"
+
+
+def _values(values: object, patterns: int) -> Tensor:
+    """Values as they are stored."""
+    found = as_tensor("values", values).detach().to("cpu")
+    if found.is_complex() or found.dim() not in (1, 2):
+        raise ShapeError(
+            f"values is {found.dtype} of shape {_check.shape_of(found)}; (n, v), floating, or "
+            f"(n,), whole numbers, is expected"
+        )
+    if len(found) != patterns:
+        raise ShapeError(f"there are {len(found)} values for {patterns} patterns")
+    if found.is_floating_point():
+        found = found.float()
+        found = found.unsqueeze(-1) if found.dim() == 1 else found
+        _check.finite("values", found)
+        return found
+    if found.dim() == 2:
+        raise ShapeError(
+            f"values has shape {_check.shape_of(found)} and whole numbers; labels are (n,), and "
+            f"vectors are floating"
+        )
+    return found.long()
+
+
+def _spelled(kind: object) -> str:
+    if kind is None:
+        return "no values"
+    return "labels" if kind == "labels" else f"values of shape {kind}"
