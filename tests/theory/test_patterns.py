@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from hopfield.errors import ArgumentError
 from hopfield.theory import delta, max_norm, patterns, spread
 
 
@@ -45,3 +46,27 @@ def test_norms():
     assert max_norm(stored).item() == 5
     torch.testing.assert_close(spread(stored), torch.tensor(13**0.5))
     assert max_norm(stored.expand(2, 3, 2)).shape == (2,)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(1200, 5), (2, 40, 3)])
+def test_blocks_are_the_whole(shape, dtype):
+    stored = torch.randn(shape).to(dtype)
+    blocks = [*stored.split(17, -2)]
+    for given in (blocks, lambda: stored, [lambda: stored[..., :9, :], stored[..., 9:, :]]):
+        torch.testing.assert_close(delta(given), delta(stored), atol=1e-12, rtol=1e-6)
+        assert torch.equal(max_norm(given), max_norm(stored))
+        torch.testing.assert_close(spread(given), spread(stored))
+    index = torch.tensor([33, 0, 33])
+    torch.testing.assert_close(delta(blocks, index), delta(stored)[..., index], atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("function", [delta, max_norm, spread])
+def test_an_iterator_is_refused(function):
+    with pytest.raises(ArgumentError, match="list of blocks or a generator function"):
+        function(iter([torch.randn(4, 2)]))
+
+
+def test_equal_patterns_in_blocks_have_no_spread():
+    pattern = torch.randn(1, 7)
+    assert spread([pattern.expand(3, 7), pattern.expand(50, 7)]).item() == 0

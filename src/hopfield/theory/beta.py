@@ -10,11 +10,16 @@ from torch.linalg import vector_norm
 
 from hopfield import _check
 from hopfield.errors import NotStorableError
-from hopfield.functional import update
-from hopfield.theory.patterns import delta, max_norm
+from hopfield.reduction.inputs import tiles
+from hopfield.settings import Stored
+from hopfield.theory import patterns
 
 STEP_DOWN = 2 ** (1 / 8)
 PRECISION = 1e-3
+OCTAVES, BITS = 10, 7  # of the histograms of gaps: from Δ_i up, 2**BITS bins an octave
+FEW = 20_000  # patterns: over so many a pass costs less than bounds from histograms
+ONE = 127 << 23  # the bits of 1.0 in float32
+ROUNDING = 1e-6  # more than that of float32
 CONFIDENCE = 0.95
 SHOWN = 20  # indices that a message lists
 
@@ -40,8 +45,9 @@ class StoringBeta:
     index: Tensor
 
 
+@torch.no_grad()
 def storing_beta(
-    stored: Float[Tensor, "N d"],
+    stored: Stored,
     error: float,
     share: float = 0.99,
     *,
@@ -58,8 +64,11 @@ def storing_beta(
     stretch of β narrower than a step, in which it fails, may be stepped over, and a β below
     1e-3 / M² counts as 0.
 
+    All is computed in float64, and memory is bounded by a block and the sample.
+
     Args:
-        stored: patterns X, `(N, d)`.
+        stored: patterns X, `(N, d)`. Or blocks of them, as for `hopfield.update`, read several
+            times.
         error: how far from itself a pattern may be retrieved, in units of pattern length.
         share: the share of patterns wanted, in (0, 1].
         sample: how many patterns are measured, at most; drawn at random.
@@ -71,18 +80,23 @@ def storing_beta(
     Raises:
         NotStorableError: too many patterns have Δ_i ≤ 0 (duplicates, or hidden by a longer one), so
             that no β stores the share; the message says how many, and which.
-        ArgumentError: arguments out of range.
+        ShapeError, DtypeError: patterns that do not fit, or blocks that do not fit each other.
+        ArgumentError: arguments out of range; NaN or infinity; an iterator, which can be read only
+            once.
     """
-    _check.plain_patterns(stored)
-    _check.finite("stored", stored)
+    first = next(patterns.read(stored))[1]
+    _check.plain_patterns(first)
     error, share = _check.positive("error", error), _check.share("share", share)
-    size, count = stored.shape[0], min(_check.positive_int("sample", sample), stored.shape[0])
-    generator = torch.Generator("cpu").manual_seed(
-        _check.seed("seed", seed)
-    )  # the same sample on every device
+    sample, seed = _check.positive_int("sample", sample), _check.seed("seed", seed)
+    size, longest = patterns.size_and_norm(stored)
+    radius = longest.item()
+    count = min(sample, size)
+    generator = torch.Generator("cpu").manual_seed(seed)  # the same sample on every device
     drawn = torch.randperm(size, generator=generator, device="cpu")[:count]
-    index = drawn.sort().values.to(stored.device)
-    gaps = delta(stored, index).double()
+    index = drawn.sort().values.to(first.device)
+    own = patterns.patterns_at(stored, index)
+    rows = [*tiles(count, patterns.ROWS_AT_ONCE)]
+    gaps = torch.cat([patterns.least_gap(stored, own[some], index[some]) for some in rows])
     hidden = gaps <= 0
     rank = max(1, math.ceil(share * count - 1e-9))
     if rank > count - int(hidden.sum()):
@@ -92,8 +106,12 @@ def storing_beta(
             f"{share:g} is out of reach; {1 - int(hidden.sum()) / count:g} is the most. They are "
             f"at index {_listed(index[hidden])}: leave them out"
         )
-    thresholds = torch.full_like(gaps, torch.inf)
-    thresholds[~hidden] = _thresholds(stored.double(), index[~hidden], gaps[~hidden], error)
+    proved = math.log(max(2 * (size - 1) * radius / error, math.e)) / gaps
+    negligible = PRECISION / max(radius, 1e-150) ** 2
+    thresholds = proved.masked_fill(hidden, torch.inf)
+    for some in (~hidden).nonzero().squeeze(-1).split(patterns.ROWS_AT_ONCE):
+        moved = _Moved(stored, own[some], index[some], gaps[some], radius, size)
+        thresholds[some] = _thresholds(moved, proved[some], error, negligible)
     ranked = thresholds.sort().values
     low, high = (rank, rank) if count == size else _quantile_ranks(count, share)
     return StoringBeta(
@@ -112,35 +130,102 @@ def _listed(index: Tensor) -> str:
     return shown + (" …" if len(index) > SHOWN else "")
 
 
-def _thresholds(stored: Tensor, index: Tensor, gaps: Tensor, error: float) -> Tensor:
-    """For each pattern the β above which it holds, `(n,)`."""
-    size, radius = stored.shape[0], max_norm(stored).item()
-    own = stored[index]
+class _Moved:
+    """How far one update moves some patterns, ‖f(x_i) − x_i‖: measured by passes, bounded between.
 
-    def holds(which: Tensor, beta: Tensor) -> Tensor:
-        image = update(own[which], stored, beta=beta[:, None])
-        return vector_norm(image - own[which], dim=-1) <= error
+    With gaps `g_j = x_i·x_i − x_i·x_j` and weights `w_j = exp(−β g_j)` it is `‖v‖ / (1 + w)` with
+    `w = Σ w_j` and `v = Σ w_j (x_j − x_i)`, sums over j ≠ i. The part of v along x_i is
+    `Σ w_j g_j / ‖x_i‖`, and `‖x_j − x_i‖² = ‖x_j‖² − ‖x_i‖² + 2 g_j`, whose mean over a bin bounds
+    the mean of the lengths: so a histogram of the gaps, on a logarithmic scale from Δ_i up, bounds
+    it from both sides for every β; far tighter near a β at which v and w were measured, where they
+    differ from c v and c w by `Σ |w_j(β) − c w_j| ‖x_j − x_i‖` and `Σ |w_j(β) − c w_j|` at most.
+    """
 
-    proved = math.log(max(2 * (size - 1) * radius / error, math.e))
-    high = proved / gaps
-    low = high.clone()
-    negligible = PRECISION / radius**2 if radius > 0 else math.inf
-    going = torch.arange(len(index), device=index.device)
-    while len(going):  # down from the proved β, until it fails or β is as good as 0
-        low[going] = high[going] / STEP_DOWN
-        low[going[low[going] < negligible]] = 0.0
-        going = going[low[going] > 0]
-        held = holds(going, low[going])
-        high[going[held]] = low[going[held]]
-        going = going[held]
-    high[low == 0] = 0.0
-    going = (high > low * (1 + PRECISION)).nonzero().squeeze(-1)
-    while len(going):
-        middle = (low[going] * high[going]).sqrt()
-        held = holds(going, middle)
-        high[going[held]], low[going[~held]] = middle[held], middle[~held]
-        going = going[high[going] > low[going] * (1 + PRECISION)]
-    return high
+    def __init__(
+        self, stored: Stored, own: Tensor, index: Tensor, least: Tensor, radius: float, size: int
+    ) -> None:
+        self._stored, self._own, self._index = stored, own, index
+        self._norm, bins = vector_norm(own, dim=-1, keepdim=True), OCTAVES << BITS
+        bits = ONE + (torch.arange(bins + 1, dtype=torch.int32) << (23 - BITS))
+        edges = least[:, None] * bits.view(torch.float32).to(own)
+        self._low, self._high = edges[:, :-1] * (1 - ROUNDING), edges[:, 1:] * (1 + ROUNDING)
+        self._high[:, -1:] = self._high[:, -1:].maximum(self._norm * (self._norm + radius))
+        self._beta, self._v, self._w = torch.full((3, len(own), 1), torch.nan).to(own)
+        self._counts: Tensor | None = None
+        if size > FEW:
+            self._counts, squares = self._histogram(least[:, None], bins)
+            apart = squares / self._counts.clamp(min=1) - self._norm.square() + 2 * self._high
+            self._apart = apart.clamp(min=0).sqrt() * (1 + ROUNDING)
+
+    def _histogram(self, least: Tensor, bins: int) -> tuple[Tensor, Tensor]:
+        """For each bin of gaps how many patterns lie there, and the sum of their ‖x_j‖²."""
+        counts, squares = self._own.new_zeros(2, len(self._own), bins)
+        one = counts.new_ones(1, 1)
+        for tile, gap in patterns.gaps(self._stored, self._own, self._index):
+            # The leading bits of a float32 from 1 on count the bins.
+            bits = (gap / least).float().view(torch.int32).sub_(ONE) >> (23 - BITS)
+            which = bits.clamp_(0, bins - 1).long()
+            counts.scatter_add_(1, which, one.expand_as(gap))
+            squares.scatter_add_(1, which, tile.square().sum(-1).expand_as(gap))
+        counts[:, -1] -= 1  # its own gap, +inf
+        squares[:, -1:] -= self._norm.square()
+        return counts, squares
+
+    def measure(self, which: Tensor, beta: Tensor) -> Tensor:
+        """By a pass over all patterns: how far, `(n,)`."""
+        own, beta = self._own[which], beta[:, None]
+        v, w = torch.zeros_like(own), torch.zeros_like(beta)
+        for tile, gap in patterns.gaps(self._stored, own, self._index[which]):
+            weights = gap.mul_(-beta).exp_()
+            v += weights @ tile
+            w += weights.sum(-1, keepdim=True)
+        length = vector_norm(v - w * own, dim=-1, keepdim=True)
+        self._beta[which], self._v[which], self._w[which] = beta, length, w
+        return (length / (1 + w))[:, 0]
+
+    def bounds(self, which: Tensor, beta: Tensor) -> tuple[Tensor, Tensor]:
+        """At least and at most how far, `(n,)` each."""
+        if self._counts is None:
+            moved = self.measure(which, beta)
+            return moved, moved
+        beta, counts, apart = beta[:, None], self._counts[which], self._apart[which]
+        low, high, norm = self._low[which], self._high[which], self._norm[which]
+        fewest, most = counts * (-beta * high).exp(), counts * (-beta * low).exp()
+        at_least = _sum(fewest * low) / norm / (1 + _sum(most))
+        at_most = _sum(most * apart) / (1 + _sum(fewest))
+
+        measured, step = self._beta[which], (beta - self._beta[which]).abs()
+        most = counts * (-torch.minimum(beta, measured) * low).exp()
+        mean = _sum(most * low) / _sum(most)
+        c, middle = ((measured - beta) * mean).exp(), (-step * mean).exp()
+        ends = ((-step * end).exp().sub_(middle).abs_() for end in (low, high))
+        off = most * torch.maximum(*ends) * c.clamp(min=1)
+        v, v_off, w, w_off = c * self._v[which], _sum(off * apart), c * self._w[which], _sum(off)
+        at_least = torch.fmax(at_least, (v - v_off) / (1 + w + w_off))  # NaN: not measured yet
+        at_most = torch.fmin(at_most, (v + v_off) / (1 + (w - w_off).clamp(min=0)))
+        return at_least[:, 0], at_most[:, 0]
+
+
+def _sum(of_bins: Tensor) -> Tensor:
+    return of_bins.sum(-1, keepdim=True)
+
+
+def _thresholds(moved: _Moved, proved: Tensor, error: float, negligible: float) -> Tensor:
+    """For each pattern the β above which it holds, `(n,)`, from that where it is proved to."""
+    high, low = proved.clone(), torch.zeros_like(proved)  # low: where it fails; 0: not known yet
+    while True:
+        beta = torch.where(low == 0, high / STEP_DOWN, (low * high).sqrt())
+        high[(low == 0) & (beta < negligible)] = 0.0
+        going = (high > low * (1 + PRECISION)).nonzero().squeeze(-1)
+        if len(going) == 0:
+            return high
+        beta = beta[going]
+        at_least, at_most = moved.bounds(going, beta)
+        holds, fails = at_most <= error, at_least > error
+        if not bool((holds | fails).any()):  # all wait for one pass
+            holds = moved.measure(going, beta) <= error
+            fails = ~holds
+        high[going[holds]], low[going[fails]] = beta[holds], beta[fails]
 
 
 def _quantile_ranks(count: int, share: float) -> tuple[int, int]:
