@@ -12,6 +12,7 @@ from pathlib import Path
 
 Bytes = bytes | memoryview
 AT_ONCE = 2**22
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # a folder from elsewhere may link to any file of ours
 
 
 def write_new(path: Path, chunks: Iterable[Bytes]) -> tuple[int, str]:
@@ -37,7 +38,7 @@ def write_new(path: Path, chunks: Iterable[Bytes]) -> tuple[int, str]:
 def write_at(path: Path, data: Bytes, at: int) -> None:
     """Bytes at a place of a file that is there; what lay behind them is left as it is."""
     with _naming(path):
-        file = os.open(path, os.O_WRONLY)
+        file = os.open(path, os.O_WRONLY | NO_LINK)
         try:
             _write(file, data, at)
             os.fsync(file)
@@ -64,6 +65,19 @@ def sync_file(path: Path) -> None:
             os.fsync(file)
         finally:
             os.close(file)
+
+
+def make_folder(path: Path) -> None:
+    """A folder that was not there before; its name is not synced yet."""
+    os.mkdir(path)
+
+
+def remove_folder(path: Path) -> None:
+    """A folder of files, if it is there."""
+    if path.is_dir():
+        for file in path.iterdir():
+            os.unlink(file)
+        os.rmdir(path)
 
 
 def move_folder(folder: Path, target: Path) -> None:

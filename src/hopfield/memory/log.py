@@ -8,12 +8,13 @@ import safetensors.torch
 from torch import Tensor
 
 from hopfield.memory.contents import Contents
-from hopfield.memory.segment import Segment
+from hopfield.memory.segment import Segment, coded
 
 
 def added(rows: Segment) -> bytes:
     """The record of patterns that came."""
-    return safetensors.torch.save({n: t.contiguous() for n, t in rows.tensors().items()})
+    kept = (name for name in rows.tensors() if name not in ("codes", "scales", "errors", "order"))
+    return safetensors.torch.save({name: getattr(rows, name).contiguous() for name in kept})
 
 
 def removed(ids: Tensor) -> bytes:
@@ -28,7 +29,7 @@ def replay(log: bytes, contents: Contents) -> None:
         if "removed" in tensors:
             contents.remove(contents.find(tensors["removed"]))
         else:
-            contents.add(Segment(**tensors))
+            contents.add(coded(Segment(**tensors), contents.form))
 
 
 def _records(log: bytes) -> Iterator[bytes]:

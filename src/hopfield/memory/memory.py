@@ -23,6 +23,7 @@ from hopfield.errors import (
 )
 from hopfield.fixed_point import Run, distance, update_fixed_number, update_until_stopped
 from hopfield.memory import log
+from hopfield.memory.certified import CertifiedNetwork, certified_network
 from hopfield.memory.contents import Contents, Held
 from hopfield.memory.form import Scan, as_tensor, form
 from hopfield.memory.manifest import Manifest
@@ -39,7 +40,6 @@ from hopfield.theory.beta import StoringBeta, storing_beta
 
 T = TypeVar("T", Certificate, Interval)
 ROWS_AT_ONCE = 2**16
-RTOL = 1e-3
 INT64 = 2**63
 
 
@@ -121,7 +121,7 @@ class Memory:
             self._beta = self.form.dim**-0.5 if beta is None else _check.positive("beta", beta)
         self._contents = Contents(self.form, [])
         self._store: Store | None = None
-        self._network: MemoryNetwork | None = None
+        self._forget()
 
     @classmethod
     def create(
@@ -168,7 +168,12 @@ class Memory:
         self._store, self._contents = store, contents
         known = store.manifest
         self.form, self._beta, self._auto = known.form, known.beta, known.auto
-        self._network = None
+        self._forget()
+
+    def _forget(self) -> None:
+        """What was made of the contents is made anew when it is needed."""
+        self._network: MemoryNetwork | None = None
+        self._certified: CertifiedNetwork | None = None
 
     @property
     def path(self) -> Path | None:
@@ -217,6 +222,10 @@ class Memory:
         """The ids of all patterns, in the order in which they came."""
         found = [held.ids for held in self._contents.blocks()]
         return torch.cat(found) if found else torch.empty(0, dtype=torch.int64)
+
+    def blocks(self) -> Iterator[Held]:
+        """The segments as they are now, for those who read them without a copy."""
+        return self._contents.blocks()
 
     @property
     def classes(self) -> Int[Tensor, " C"] | None:
@@ -285,7 +294,7 @@ class Memory:
                 wanted = torch.arange(contents.next_id, contents.next_id + len(stored))
             else:
                 self._check_new(wanted)
-            rows = plain(stored, wanted, read)
+            rows = coded(plain(stored, wanted, read), self.form)
             next_id = min(max(contents.next_id, int(wanted.max()) + 1), INT64 - 1)
             changes = {"next_id": next_id, "value_kind": kind}
             if contents.tail.size + len(rows) > self.form.tail_rows:
@@ -360,7 +369,7 @@ class Memory:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """Take the lock, which is kept until `close`, and begin from the newest state."""
-        self._network = None
+        self._forget()
         if self._store is None:
             yield
             return
@@ -455,7 +464,8 @@ class Memory:
         if self._store is not None:
             with self._writing():
                 self._store.change(beta=beta, auto=auto)
-        self._beta, self._auto, self._network = beta, auto, None
+        self._beta, self._auto = beta, auto
+        self._forget()
 
     # Retrieval
 
@@ -478,7 +488,8 @@ class Memory:
             energy: also compute the energy of the states at the end.
             rtol: with scan="int8", how far each association may be off, in units of M, the length
                 of the longest pattern: more patterns are compared as they are stored until that is
-                proved. By default 1e-3.
+                proved, all of them if need be. By default up to a hundredth of them are compared,
+                as far as that gains much, and the bound is what it is.
 
         Returns:
             A `MemoryRetrieval`.
@@ -494,38 +505,20 @@ class Memory:
             _check.tolerance("tol", tol)
         given = self.form.states(noisy)
         state = given.reshape(-1, self.form.dim)
-        network = self._association(rtol)
-        if tol is None:
-            before, _ = update_fixed_number(network, state, steps - 1)
-            run = None
-        else:
-            run = update_until_stopped(network, state, steps - 1, tol)
-            before = run.state
-        reading = network.read(before)
-        change = distance(reading.state, before)
-        updates = torch.full_like(change, steps - 1, dtype=torch.int64)
-        if run is not None and tol is not None:
-            updates = run.updates
-            converged = change <= tol
-            warn_unconverged(Run(reading.state, updates + 1, change, converged, run.cycling))
-        lead = given.shape[:-1]
+        network = self._association(state, rtol)
+        labels = self._contents.value_kind == "labels"
 
         def shaped(tensor: Tensor) -> Tensor:
-            return tensor.reshape(*lead, *tensor.shape[1:])
+            return tensor.reshape(*given.shape[:-1], *tensor.shape[1:])
 
-        labels = self._contents.value_kind == "labels"
-        return MemoryRetrieval(
-            state=shaped(reading.state),
-            readout=shaped(reading.state if reading.values is None else reading.values),
-            steps=shaped(updates + 1),
-            converged=None if tol is None else shaped(change <= tol),
-            change=shaped(change),
-            energy=shaped(self._energy(reading.state)) if energy else None,
-            trajectory=None,
-            adjoint=None,
+        return retrieved(
+            network,
+            state,
+            steps,
+            tol,
+            shaped,
+            energy=self._energy if energy else None,
             classes=self.classes if labels else None,
-            certificate=_each(reading.certificate, shaped),
-            interval=_each(reading.interval, shaped),
         )
 
     def associate(self, noisy: Float[Tensor, "*lead S d"], k: int = 1) -> Associations:
@@ -585,10 +578,21 @@ class Memory:
         network = self._built()
         return network.energy(state, network.known)
 
-    def _association(self, rtol: float | None) -> Associator:
+    def _association(self, state: Tensor, rtol: float | None) -> Associator:
         """What makes an association: exactly, or by certified codes."""
-        _check.unused(rtol, "rtol", "only a memory with scan='int8' proves a bound")
-        return self._built()
+        if self.form.scan != "int8":
+            _check.unused(rtol, "rtol", "only a memory with scan='int8' proves a bound")
+            return self._built()
+        if state.requires_grad:
+            raise ArgumentError(
+                "noisy requires a gradient, which retrieval from codes has not; use a memory with "
+                "scan='exact', or noisy.detach()"
+            )
+        if self._certified is None:
+            blocks = self._contents.blocks()
+            self._certified = certified_network(self.form, self._built(), blocks)
+        rtol = None if rtol is None else _check.positive("rtol", rtol)
+        return replace(self._certified, rtol=rtol)
 
     def _built(self) -> MemoryNetwork:
         if self._network is None:
@@ -630,6 +634,56 @@ class Memory:
             raise ArgumentError(
                 f"ids has {_listed(known)} that other patterns have; ids are unique"
             )
+
+
+def retrieved(
+    network: Associator,
+    state: Tensor,
+    steps: int,
+    tol: float | None,
+    shaped: Callable[[Tensor], Tensor],
+    *,
+    energy: Callable[[Tensor], Tensor] | None,
+    classes: Tensor | None,
+) -> MemoryRetrieval:
+    """What `Memory.retrieve` does with states `(S, d)`; arguments are checked already.
+
+    Args:
+        network: what makes associations.
+        state: the first states.
+        steps: the largest number of associations.
+        tol: how little an update moves a state that has converged, or None.
+        shaped: brings what is found, `(S, ...)`, to the form that it is wanted in.
+        energy: of states, if it is wanted.
+        classes: the labels, `(C,)`, where values are labels.
+    """
+    run = None
+    if tol is None:
+        before, _ = update_fixed_number(network, state, steps - 1)
+    else:
+        run = update_until_stopped(network, state, steps - 1, tol)
+        before = run.state
+    reading = network.read(before)
+    change = distance(reading.state, before)
+    updates = torch.full_like(change, steps - 1, dtype=torch.int64)
+    if run is not None and tol is not None:
+        updates = run.updates
+        converged = change <= tol
+        last = Run(reading.state, updates + 1, change, converged, run.cycling)
+        warn_unconverged(last, stacklevel=4)
+    return MemoryRetrieval(
+        state=shaped(reading.state),
+        readout=shaped(reading.state if reading.values is None else reading.values),
+        steps=shaped(updates + 1),
+        converged=None if tol is None else shaped(change <= tol),
+        change=shaped(change),
+        energy=None if energy is None else shaped(energy(reading.state)),
+        trajectory=None,
+        adjoint=None,
+        classes=classes,
+        certificate=_each(reading.certificate, shaped),
+        interval=_each(reading.interval, shaped),
+    )
 
 
 def _each(found: T | None, function: Callable[[Tensor], Tensor]) -> T | None:

@@ -1,6 +1,6 @@
 """`MemoryNetwork`: the core's network over the segments of a memory, each where it lies."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -89,28 +89,37 @@ class MemoryNetwork(Network):
 
     def read(self, state: Tensor) -> Reading:
         """One association: the next state, and the values."""
+        return Reading(self.update(state), self.values(state))
+
+    def values(self, state: Tensor) -> Tensor | None:
+        """What is read out besides: values `(S, v)`, class weights `(S, C)`, or None."""
         if self.labels is not None:
-            return Reading(self.update(state), self._class_weights(state))
-        values = None if self.projection is None else self.readout(state, "projection")
-        return Reading(self.update(state), values)
+            return self._class_weights(state)
+        return None if self.projection is None else self.readout(state, "projection")
 
     def _class_weights(self, state: Tensor) -> Tensor:
         """The weight of each class, `(S, C)`."""
         assert self.labels is not None
         assert self.classes is not None
-        weights = state.new_zeros(len(state), len(self.classes))
         if isinstance(separation := self.association.separation, TopK):
             found = self.heaviest(state, separation.k)
             of_each = torch.softmax(found.score, -1)
+            weights = state.new_zeros(len(state), len(self.classes))
             return weights.scatter_add(-1, self._class_of(found), of_each)
-        log_partition = self.log_partition(state).unsqueeze(-1)
+        return self.class_shares(state, self.log_partition(state))
+
+    def class_shares(self, state: Tensor, log_partition: Tensor) -> Tensor:
+        """exp(score − log-partition), summed by class, `(S, C)`."""
+        assert self.labels is not None
+        assert self.classes is not None
+        shares = state.new_zeros(len(state), len(self.classes))
         for part, labels in zip(self.parts, self.labels, strict=True):
             inputs = part.inputs(state, "nothing")
             for columns in tiles(len(labels), max(1, SCORES_AT_ONCE // (len(state) or 1))):
-                share = (inputs.scores(columns=columns) - log_partition).exp()
+                share = (inputs.scores(columns=columns) - log_partition.unsqueeze(-1)).exp()
                 which = torch.searchsorted(self.classes, labels[columns])
-                weights = weights.index_add(-1, which, share)
-        return weights
+                shares = shares.index_add(-1, which, share)
+        return shares
 
     def _class_of(self, found: Heaviest) -> Tensor:
         assert self.labels is not None
@@ -126,7 +135,7 @@ class MemoryNetwork(Network):
         """The k patterns with the highest scores, in one pass."""
         k = min(k, int(self.known.visible))
         score = state.new_empty(len(state), 0)
-        part = row = torch.empty(len(state), 0, dtype=torch.int64)
+        part = row = state.new_empty(len(state), 0, dtype=torch.int64)
         partitions = []
         for number, network in enumerate(self.parts):
             inputs = network.inputs(state, "nothing")
@@ -144,19 +153,26 @@ class MemoryNetwork(Network):
     def associate(self, state: Tensor, k: int) -> tuple[Heaviest, Tensor, Tensor]:
         """The k heaviest patterns, their weights, `(S, k)`, and that of all others, `(S,)`."""
         separation = self.association.separation
-        if isinstance(separation, TopK):
-            found = self.heaviest(state, max(k, separation.k))
-            weights = torch.zeros_like(found.score)
-            weights[:, : separation.k] = found.score[:, : separation.k].softmax(-1)
-            return found.first(k), weights[:, :k], weights[:, k:].sum(-1)
-        found = self.heaviest(state, k)
-        log_partition = found.log_partition.double()
-        if isinstance(separation, Softmax1):
-            log_partition = torch.logaddexp(log_partition, torch.zeros_like(log_partition))
-        weights = (found.score - log_partition[:, None]).exp()
-        total = (found.log_partition - log_partition).exp()
-        rest = (total - weights.sum(-1)).clamp(min=0.0)
-        return found, weights.float(), rest.float()
+        return weighed(lambda most: self.heaviest(state, most), separation, k)
+
+
+def weighed(
+    heaviest: Callable[[int], Heaviest], separation: Separation, k: int
+) -> tuple[Heaviest, Tensor, Tensor]:
+    """The k heaviest patterns, their weights, `(S, k)`, and that of all others, `(S,)`."""
+    if isinstance(separation, TopK):
+        found = heaviest(max(k, separation.k))
+        weights = torch.zeros_like(found.score)
+        weights[:, : separation.k] = found.score[:, : separation.k].softmax(-1)
+        return found.first(k), weights[:, :k], weights[:, k:].sum(-1)
+    found = heaviest(k)
+    log_partition = found.log_partition.double()
+    if isinstance(separation, Softmax1):
+        log_partition = torch.logaddexp(log_partition, torch.zeros_like(log_partition))
+    weights = (found.score - log_partition[:, None]).exp()
+    total = (found.log_partition - log_partition).exp()
+    rest = (total - weights.sum(-1)).clamp(min=0.0)
+    return found, weights.float(), rest.float()
 
 
 def memory_network(form: Form, beta: float, blocks: Iterable[Held]) -> MemoryNetwork:
@@ -195,9 +211,13 @@ def bias_of(form: Form, beta: float, held: Held) -> Tensor | None:
 
 
 def _ground(separation: Separation, blocks: list[Held], biases: list[Tensor | None]) -> Ground:
-    visible = torch.tensor([sum(map(len, blocks))])
+    device = blocks[0].segment.patterns.device
+    visible = torch.tensor([sum(map(len, blocks))], device=device)
     pairs = zip(blocks, biases, strict=True)
-    whole = [torch.zeros(len(held.segment)) if bias is None else bias for held, bias in pairs]
+    whole = [
+        torch.zeros(len(held.segment), device=device) if bias is None else bias
+        for held, bias in pairs
+    ]
     lone = separation.conjugate(torch.cat(whole)[None])
     squares = [
         -2 * held.segment.half_norms.masked_fill(bias.isneginf(), 0.0).amin()

@@ -8,6 +8,7 @@ acknowledged, or the one that was being made.
 import hashlib
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -63,17 +64,13 @@ class Store:
         if not path.parent.is_dir():
             raise FileError(f"{path} cannot be made: there is no folder {path.parent}")
         part = path.with_name(f".{path.name}.{uuid4().hex}.part")
-        part.mkdir()
+        disk.make_folder(part)
         try:
             made = [cls._written(part, 0, [one]) for one in held]
-            disk.sync_folder(part)
             disk.replace(part / manifest.FILE, replace(first, segments=tuple(made)).encoded())
             disk.move_folder(part, path)
         except BaseException:
-            for file in part.iterdir() if part.is_dir() else ():
-                file.unlink()
-            if part.is_dir():
-                part.rmdir()
+            disk.remove_folder(part)
             raise
         return cls(path)
 
@@ -160,6 +157,11 @@ class Store:
             )
         changed = self.newer()
         if first:
+            # Whoever made this state may have been killed before its name was synced, or that of a
+            # new folder: what is built on it must not last without it, nor files before it go.
+            disk.sync_folder(self.path)
+            with suppress(PermissionError):
+                disk.sync_folder(self.path.resolve().parent)
             self.sweep()
         return changed
 
