@@ -15,7 +15,7 @@ import hopfield
 import oracle
 from hopfield import network
 from hopfield.errors import ArgumentError, BackendError
-from hopfield.reduction import chunked, flash, ragged, softmax, topk
+from hopfield.reduction import chunked, concentrated, flash, ragged, softmax, topk
 
 SEPARATIONS_OF = {
     "naive": set(oracle.SEPARATIONS),
@@ -23,8 +23,10 @@ SEPARATIONS_OF = {
     "blockwise": {"softmax", "softmax1", "topk"},
     "flash": {"softmax", "softmax1"},
     "fused": {"softmax", "softmax1"},
+    "concentrated": {"softmax", "softmax1"},
     "sdpa": {"softmax"},
 }
+COMPILED = ("fused", "concentrated")  # float32, on the CPU
 ODD_SIZES = [(1, 1), (3, 1), (1, 63), (63, 111), (111, 63)]
 
 
@@ -43,7 +45,7 @@ class Cell:
 
     @property
     def dtype(self):
-        return torch.float32 if self.backend == "fused" else torch.float64
+        return torch.float32 if self.backend in COMPILED else torch.float64
 
     def can(self, *needs):
         """Whether the implementation takes this separation with what is needed besides."""
@@ -51,11 +53,12 @@ class Cell:
             "sdpa": {"energy"},
             "flash": {"wide"},
             "fused": {"projection", "additive", "batch"},
+            "concentrated": {"additive", "batch"},
         }
         needs = set(needs)
-        if self.similarity == "euclidean":
-            needs |= {"wide", "projection"} if "beta per state" in needs else {"additive"}
-        if self.backend in ("flash", "fused") and torch.get_default_device().type != "cpu":
+        if self.similarity == "euclidean" and "beta per state" in needs:
+            needs |= {"wide", "projection"}
+        if self.backend in ("flash", *COMPILED) and torch.get_default_device().type != "cpu":
             return False
         able = self.separation in SEPARATIONS_OF[self.backend]
         return able and not needs & lacks.get(self.backend, set())
@@ -86,7 +89,7 @@ class Cell:
 
 CELLS = [
     Cell(*names)
-    for names in itertools.product(oracle.SEPARATIONS, oracle.SIMILARITIES, oracle.BACKENDS)
+    for names in itertools.product(oracle.SEPARATIONS, oracle.SIMILARITIES, SEPARATIONS_OF)
 ]
 
 
@@ -99,7 +102,7 @@ def cells(*needs):
 @pytest.fixture(autouse=True, params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 def device(request, cell):
     """Run everything on each kind of device that there is."""
-    if request.param != "cpu" and cell.backend in ("flash", "fused"):
+    if request.param != "cpu" and cell.backend in ("flash", *COMPILED):
         pytest.skip("made for the CPU")
     torch.set_default_device(request.param)
     yield
@@ -116,6 +119,9 @@ def small_tiles(monkeypatch, two_threads):
     monkeypatch.setattr(ragged, "PATTERNS_AT_ONCE", 10)
     monkeypatch.setattr(flash, "PATTERNS_WORTH_SPLITTING", 5)
     monkeypatch.setattr(network, "ADDITIVE_AT_ONCE", 50)
+    monkeypatch.setattr(concentrated, "STATES_AT_ONCE", 5)
+    monkeypatch.setattr(concentrated, "FEW_STATES", 0)
+    monkeypatch.setattr(concentrated, "BLOCK", 64)
 
 
 def leaves(*tensors):
@@ -130,7 +136,8 @@ def test_refusals(cell):
         (): lambda: cell.update(state, stored),
         ("projection",): lambda: cell.update(state, stored, projection),
         ("projection", "wide"): lambda: cell.update(state, stored, cell.rand(5, 6)),
-        ("additive",): lambda: cell.update(state, stored, bias=cell.rand(5)),
+        ("bias of patterns",): lambda: cell.update(state, stored, bias=cell.rand(5)),
+        ("additive",): lambda: cell.update(state, stored, bias=cell.rand(3, 5)),
         ("batch",): lambda: cell.update(state, cell.rand(2, 5, 4)),
         ("energy",): lambda: cell.energy(state, stored),
     }
@@ -223,7 +230,7 @@ def test_energy(cell):
 def test_energy_is_not_negative(cell):
     state, stored = 3 * cell.rand(50, 5), cell.rand(23, 5)
     for beta in (0.01, 1.0, 100.0):
-        assert (cell.energy(state, stored, beta=beta) >= -1e-4 * (cell.backend == "fused")).all()
+        assert (cell.energy(state, stored, beta=beta) >= -1e-4 * (cell.backend in COMPILED)).all()
 
 
 @cells("energy", "additive")
@@ -314,7 +321,7 @@ def test_fully_masked_states_are_silent(cell):
 @cells()
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32], ids=str)
 def test_lower_precision(cell, dtype):
-    if cell.backend == "fused" and dtype != torch.float32:
+    if cell.backend in COMPILED and dtype != torch.float32:
         with pytest.raises(BackendError, match="it takes float32 on the CPU"):
             cell.update(cell.rand(13, 8).to(dtype), cell.rand(29, 8).to(dtype))
         return
@@ -335,7 +342,7 @@ def test_lower_precision(cell, dtype):
 @cells()
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32], ids=str)
 def test_extreme_scores_stay_finite(cell, dtype):
-    dtype = torch.float32 if cell.backend == "fused" else dtype
+    dtype = torch.float32 if cell.backend in COMPILED else dtype
     state = torch.tensor([[100.0, 0.0], [-100.0, 0.0], [0.0, 0.0]], dtype=dtype)
     stored = torch.tensor([[100.0, 1.0], [-100.0, 2.0], [0.0, -3.0]], dtype=dtype)
     leaves(state, stored)

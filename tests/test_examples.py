@@ -1,5 +1,6 @@
 """Every example runs, says what it found and leaves its pictures."""
 
+import os
 import re
 import subprocess
 import sys
@@ -29,12 +30,13 @@ SAYS = {
     ),
     "latch_sequence": (r"LSTM +seed 0: test accuracy [01]\.\d{3}", ["latch_sequence.png"]),
 }
+SPREAD = {"sharded_memory": r"2 processes, \d+ patterns .*: 100 % retrieved"}
 PAGES = {"real_repertoires": (r"lane alone +[01]\.\d{3}", "run/report.html")}
 
 
 def test_every_example_is_tested():
     programs = {path.stem for path in EXAMPLES.glob("*.py") if "__main__" in path.read_text()}
-    assert programs == SAYS.keys() | PAGES.keys()
+    assert programs == SAYS.keys() | SPREAD.keys() | PAGES.keys()
 
 
 @pytest.mark.parametrize("name", SAYS)
@@ -61,3 +63,13 @@ def test_example_with_a_page(name, tmp_path):
     says, page = PAGES[name]
     assert re.search(says, done.stdout)
     assert "research use only" in (tmp_path / page).read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", SPREAD)
+def test_example_over_processes(name, tmp_path):
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command = [sys.executable, *torchrun, EXAMPLES / f"{name}.py", "--quick", "--out", tmp_path]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert re.search(SPREAD[name], done.stdout)

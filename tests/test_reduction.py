@@ -1,12 +1,19 @@
 """Implementations at their real tile sizes, where the conformance suite uses tiny ones."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+from torch.nn.functional import normalize
 
 import hopfield
-from hopfield import TopK
-from hopfield.errors import ArgumentError
-from hopfield.reduction import fused
+from hopfield import Softmax1, TopK
+from hopfield.association import Association
+from hopfield.errors import ArgumentError, BackendError
+from hopfield.network import DenseNetwork
+from hopfield.reduction import concentrated, fused
+from hopfield.reduction.inputs import optional
+from hopfield.reduction.partial import SOFTMAX
 
 pytestmark = pytest.mark.usefixtures("two_threads")
 
@@ -33,6 +40,8 @@ def results(state, stored, **settings):
         ("blockwise", (33, 2000, (2, 3))),
         ("fused", (1, 30_001)),
         ("fused", (4, 9001)),
+        ("concentrated", (1, 70_001)),
+        ("concentrated", (600, 9001)),
         ("chunked", (700, 9001)),
         (None, (700, 9001)),
     ],
@@ -94,6 +103,110 @@ def test_numba_is_optional(monkeypatch):
     assert "hopfield[fast]" in choice.passed_over["fused"]
 
 
+KINDS = ["concentrated", "metastable", "spread", "mixed", "extreme", "alike"]
+
+
+def kinds(kind, states, patterns):
+    """Patterns, and states whose weights lie on one of them, some or all; with β."""
+    stored = normalize(torch.randn(patterns, 24), dim=-1)
+    if kind == "metastable":
+        stored = normalize(stored[: patterns // 20 + 1].repeat(20, 1)[:patterns], dim=-1)
+    if kind == "alike":
+        stored = stored[:1].repeat(patterns, 1)
+    state = stored[torch.randint(patterns, (states,))] + 0.02 * torch.randn(states, 24)
+    if kind == "mixed":
+        state[::2] *= 0.01
+    return state, stored, {"spread": 1.0, "extreme": 1e4}.get(kind, 60.0)
+
+
+def same(actual, expected, kind):
+    error = 1e-2 if kind == "extreme" else 1e-5  # float32 rounds a score of 10⁴ by 5e-4
+    torch.testing.assert_close(actual.double(), expected, atol=error, rtol=error)
+
+
+@pytest.mark.parametrize("backend", ["concentrated", "fused"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize(("states", "patterns"), [(1, 1), (3, 63), (9, 5000), (2, 70_001)])
+def test_compiled_kernels_agree_with_the_oracle(backend, kind, dtype, states, patterns):
+    pytest.importorskip("numba")
+    state, stored, beta = kinds(kind, states, patterns)
+    bias = torch.randn(patterns)
+    bias[torch.rand(patterns) < 0.3] = -torch.inf
+    for additive in (None, bias, torch.full_like(bias, -torch.inf)):
+        beside = association(beta, additive, backend)
+        actual = DenseNetwork(beside, None, stored.to(dtype)).partial(state, "stored")
+        exact = replace(beside, backend="naive", bias=optional(torch.Tensor.double, beside.bias))
+        wide = stored.to(dtype).double()
+        expected = DenseNetwork(exact, None, wide).partial(state.double(), "stored")
+        same(actual.readout, expected.readout, kind)
+        same(actual.log_partition, expected.log_partition, kind)
+
+
+def association(beta=1.0, bias=None, backend=None, separation=SOFTMAX):
+    return Association(
+        beta, optional(lambda row: row[None], bias), None, separation, "dot", backend
+    )
+
+
+@pytest.mark.parametrize("backend", ["concentrated", "fused", "blockwise", "chunked", None])
+@pytest.mark.parametrize("separation", [SOFTMAX, Softmax1(), TopK(10)], ids=str)
+@pytest.mark.parametrize("states", [2, 40])
+def test_stored_patterns_in_bfloat16(backend, separation, states):
+    """States, read-outs and what is computed stay in float32; so do the gradients of the states."""
+    if isinstance(separation, TopK) and backend in ("concentrated", "fused"):
+        return
+    state, stored, beta = kinds("mixed", states, 5000)
+    leaves = [state.requires_grad_(), stored.bfloat16().requires_grad_()]
+    wide = [leaf.detach().double().requires_grad_() for leaf in leaves]
+    projections = (None,) if backend == "fused" else (None, torch.randn(5000, 7))
+    for projection in projections:
+        outcomes = []
+        for (xi, x), name in ((leaves, backend), (wide, "naive")):
+            values = optional(lambda v, x=x: v.to(x.dtype), projection)
+            if values is not None and x.dtype == torch.float64:
+                values = projection.bfloat16().double()
+            network = DenseNetwork(association(beta, None, name, separation), values, x)
+            part = network.partial(xi, "stored" if values is None else "projection")
+            loss = part.readout.sum() + part.log_partition.sum()
+            outcomes.append((part.readout, *torch.autograd.grad(loss, (xi, x))))
+        for one, other, error in zip(*outcomes, (1e-5, 1e-5, 1e-2), strict=True):
+            scale = other.abs().max()
+            torch.testing.assert_close(one.double() / scale, other / scale, atol=error, rtol=0)
+        assert outcomes[0][0].dtype == outcomes[0][1].dtype == torch.float32
+
+
+@pytest.mark.parametrize("backend", ["sdpa", "flash"])
+def test_attention_refuses_mixed_dtypes(backend):
+    state, stored = torch.randn(3, 8), torch.randn(9, 8).bfloat16()
+    network = DenseNetwork(association(backend=backend), None, stored)
+    with pytest.raises(BackendError, match="it takes one dtype, not states in"):
+        network.readout(state, "stored")
+
+
+def test_which_states_take_two_passes(monkeypatch):
+    """States that one pattern could outweigh all others for take two passes, others one."""
+    pytest.importorskip("numba")
+    read = []
+    one_pass = concentrated._one_pass
+    monkeypatch.setattr(concentrated, "_one_pass", lambda i: read.append(i.rows) or one_pass(i))
+    for kind, alone in (("concentrated", []), ("spread", [12]), ("mixed", [6])):
+        read.clear()
+        state, stored, beta = kinds(kind, 12, 70_001)
+        hopfield.update(state, stored, beta=beta, backend="concentrated")
+        assert read == alone
+
+
+def test_large_memories_take_the_concentrated_kernel(monkeypatch):
+    pytest.importorskip("numba")
+    state, stored = torch.randn(40, 64), torch.randn(70_000, 64)
+    assert hopfield.explain(state, stored).backend == "concentrated"
+    assert hopfield.explain(state, stored[:1000]).backend != "concentrated"
+    per_state = torch.zeros(40, 70_000)
+    choice = hopfield.explain(state, stored, bias=per_state)
+    assert "the same for all states" in choice.passed_over["concentrated"]
+
+
 def test_fused_survives_a_fork():
     """A forked process inherits the pool of threads, but not the threads."""
     import os
@@ -109,7 +222,9 @@ def test_fused_survives_a_fork():
 
 
 def test_unknown_backend(untyped):
-    with pytest.raises(ArgumentError, match=r"backend is 'triton'; choose one of 'fused', 'sdpa'"):
+    with pytest.raises(
+        ArgumentError, match=r"backend is 'triton'; choose one of 'fused', 'concentrated'"
+    ):
         hopfield.update(torch.randn(1, 2), torch.randn(3, 2), backend="triton")
 
 

@@ -140,6 +140,7 @@ def figures():
         "band": lambda: plot.band(x, {"many": many, "one": x}, "t", "x", "y", (0.5, "level")),
         "bifurcation": lambda: plot.bifurcation(split, "t"),
         "capacities": lambda: plot.capacities(stored_in, "t"),
+        "storage_curves": lambda: plot.storage_curves([10, 100], {"one": [1.0, 0.5]}, "t"),
         "landscape": lambda: plot.landscape(plane, two, "t"),
         "once_against_delta": lambda: plot.once_against_delta(grid, 0, 1, "t"),
         "over_grid": lambda: plot.over_grid(grid.retrieved(), grid, "t", "share"),

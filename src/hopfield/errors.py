@@ -41,6 +41,10 @@ class MemoryLockedError(HopfieldError):
     """Another process, or another object of this one, writes to the memory."""
 
 
+class ShardError(HopfieldError):
+    """A process that holds a share of a memory died, or did not answer in time."""
+
+
 class MissingExtraError(HopfieldError, ImportError):
     """An optional library is missing; the message names the extra that brings it."""
 

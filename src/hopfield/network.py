@@ -187,7 +187,11 @@ class DenseNetwork(Network):
         radius, visible = (torch.stack(part, -2) for part in zip(*found, strict=True))
         if self.bounds is None:
             radius, visible = radius.squeeze(-2), visible.squeeze(-2)
-        return Ground(self.any_backend()._partial(inputs), radius, visible)
+        return Ground(self.bias_alone(), radius, visible)
+
+    def bias_alone(self) -> Partial:
+        """The reduction of the bias alone."""
+        return self.any_backend()._partial(self._without_state())
 
     def bags(self, state: Tensor) -> Iterator[tuple[Tensor, "DenseNetwork"]]:
         """Each bag as a network of its own, with its states `(..., S, d)`."""

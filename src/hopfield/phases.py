@@ -90,22 +90,23 @@ def phase(
     Raises:
         ShapeError, DtypeError, ArgumentError: as for `update`.
     """
-    fixed_at, global_kl = _limits(fixed_at, global_kl)
+    fixed_at, global_kl = limits(fixed_at, global_kl)
     state, network = build(state, stored, **settings)
     with torch.no_grad():
         if isinstance(network, DenseNetwork) and network.bounds is not None:
             bags = [_by_chunks(own, bag, fixed_at, global_kl) for own, bag in network.bags(state)]
-            return _joined(torch.stack, bags, -2)
+            return joined(torch.stack, bags, -2)
         return _by_chunks(state, network, fixed_at, global_kl)
 
 
 def phase_in(network: Network, state: Tensor, fixed_at: float, global_kl: float) -> Phase:
     """The same for states of a network that is built already."""
     with torch.no_grad():
-        return _by_chunks(state, network, *_limits(fixed_at, global_kl))
+        return _by_chunks(state, network, *limits(fixed_at, global_kl))
 
 
-def _limits(fixed_at: float, global_kl: float) -> tuple[float, float]:
+def limits(fixed_at: float, global_kl: float) -> tuple[float, float]:
+    """What decides on a phase, checked."""
     return _check.share("fixed_at", fixed_at), _check.positive("global_kl", global_kl)
 
 
@@ -139,18 +140,23 @@ def _by_chunks(state: Tensor, network: Network, fixed_at: float, global_kl: floa
     for rows in tiles(state.shape[-2], chunk):
         own = network.for_states(partial(part, rows=rows))
         weights = own.weights(state[..., rows, :]).double()
-        pieces.append(_phase(weights, same, visible[..., rows], fixed_at, global_kl))
-    phase = _joined(torch.cat, pieces, -1)
-    wide = torch.promote_types(state.dtype, torch.float32)
+        pieces.append(phase_of_weights(weights, same, visible[..., rows], fixed_at, global_kl))
+    return in_dtype(joined(torch.cat, pieces, -1), state.dtype)
+
+
+def in_dtype(phase: Phase, dtype: torch.dtype) -> Phase:
+    """The phase of states of a dtype: real numbers come in it, in float32 at least."""
+    wide = torch.promote_types(dtype, torch.float32)
     real = {name: getattr(phase, name).to(wide) for name in ("entropy", "kl", "heaviest")}
     return replace(phase, **real)
 
 
-def _joined(join: Any, pieces: list[Phase], dim: int) -> Phase:
+def joined(join: Any, pieces: list[Phase], dim: int) -> Phase:
+    """The phases of some states and of others, joined by `torch.cat` or `torch.stack`."""
     return Phase(*(join([getattr(p, f.name) for p in pieces], dim) for f in fields(Phase)))
 
 
-def _phase(
+def phase_of_weights(
     weights: Tensor, same: Tensor | None, visible: Tensor, fixed_at: float, global_kl: float
 ) -> Phase:
     """The phase of weights `(..., S, N)`; `same` numbers the patterns, `(..., N)`."""
@@ -158,12 +164,25 @@ def _phase(
     weights = weights / total.masked_fill(total == 0, 1.0)
     k90 = count_holding(weights, 0.9)
     entropy = torch.special.entr(weights).sum(-1)
-    kl = (visible.clamp(min=1).double().log() - entropy).clamp(min=0.0)
     heaviest = _heaviest(weights, same)
+    return judged(total.squeeze(-1), k90, entropy, heaviest, visible, fixed_at, global_kl)
+
+
+def judged(
+    total: Tensor,
+    k90: Tensor,
+    entropy: Tensor,
+    heaviest: Tensor,
+    visible: Tensor,
+    fixed_at: float,
+    global_kl: float,
+) -> Phase:
+    """The phase, from what weights come to; `total` is what they sum up to."""
+    kl = (visible.clamp(min=1).double().log() - entropy).clamp(min=0.0)
     label = torch.full_like(k90, PhaseLabel.METASTABLE)
     label[(k90 > visible / 2) & (kl <= global_kl)] = PhaseLabel.GLOBAL
     label[heaviest >= fixed_at] = PhaseLabel.FIXED_POINT
-    label[~(total.squeeze(-1) > 0)] = PhaseLabel.NONE
+    label[~(total > 0)] = PhaseLabel.NONE
     return Phase(k90, label, entropy, kl, heaviest, visible)
 
 

@@ -186,7 +186,7 @@ def _check_stopping(tol: object, updates: int | Tensor, backward: str) -> None:
         )
 
 
-def warn_unconverged(run: Run) -> None:
+def warn_unconverged(run: Run, stacklevel: int = 3) -> None:
     """Say how many states did not converge, and why, if any."""
     missed = ~run.converged & (run.updates > 0)
     if not bool(missed.any()):
@@ -204,5 +204,5 @@ def warn_unconverged(run: Run) -> None:
         f"{run.change[missed].max().item():.2g}, above tol{rounding}; "
         f"allow more steps or a larger tol",
         ConvergenceWarning,
-        stacklevel=3,
+        stacklevel=stacklevel,
     )

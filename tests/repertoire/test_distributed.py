@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from conftest import SMALL
+from hopfield.processes import processes
 from hopfield.repertoire import distributed
 from hopfield.repertoire.classifier import RepertoireClassifier
 from hopfield.repertoire.simulation import simulated
@@ -58,7 +59,7 @@ def test_two_processes_give_the_parameters_of_one(tmp_path):
 
 def test_one_process_shares_with_nobody(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    with distributed.processes():
+    with processes():
         assert (distributed.rank(), distributed.world()) == (0, 1)
         rows = torch.arange(5).numpy()
         assert distributed.own(rows).tolist() == [*range(5)]

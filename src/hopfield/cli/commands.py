@@ -9,11 +9,14 @@ from types import ModuleType
 
 
 def add_commands(parser: argparse.ArgumentParser, modules: Mapping[str, ModuleType]) -> None:
-    """A command for each module, called by its name; its summary is the first line of its text."""
+    """A command for each module, called by its name.
+
+    The first line of the text of the module is its summary; the rest stands below its options.
+    """
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, module in modules.items():
-        summary = (module.__doc__ or "").partition("\n")[0]
-        command = commands.add_parser(name, help=summary, description=summary)
+        summary, _, rest = (module.__doc__ or "").partition("\n")
+        command = commands.add_parser(name, help=summary, description=summary, epilog=rest)
         if hasattr(module, "COMMANDS"):
             add_commands(command, module.COMMANDS)
         else:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from hopfield.memory.form import Form
-from hopfield.memory.manifest import Entry
 from hopfield.memory.segment import Segment, ValueKind
+from hopfield.memory.store.manifest import Entry
 
 
 @dataclass(eq=False)

@@ -47,14 +47,16 @@ class Form:
         """How many patterns a segment has, at most."""
         return max(1024, SEGMENT_NUMBERS // self.dim)
 
-    def states(self, noisy: object, name: str = "noisy") -> Tensor:
+    def states(
+        self, noisy: object, name: str = "noisy", device: torch.device | str = "cpu"
+    ) -> Tensor:
         """States `(S, d)` or `(..., S, d)` as float32; a NumPy array is taken, too."""
         state = as_tensor(name, noisy)
         _check.floating(name, state, 2)
         self._check_width(name, state)
         if not torch.compiler.is_compiling():
             _check.finite(name, state.detach())
-        state = state.to("cpu", torch.float32)
+        state = state.to(device, torch.float32)
         return normalised(state) if self.similarity == "cosine" else state
 
     def patterns(self, patterns: object) -> Tensor:

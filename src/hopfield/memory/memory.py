@@ -3,83 +3,40 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, TypeVar
+from typing import Literal, Self
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from hopfield import _check
-from hopfield.errors import (
-    ArgumentError,
-    DtypeError,
-    HopfieldError,
-    MemoryCorrupt,
-    NotStorableError,
-    ShapeError,
-)
-from hopfield.fixed_point import Run, distance, update_fixed_number, update_until_stopped
-from hopfield.memory import log
-from hopfield.memory.certified import CertifiedNetwork, certified_network
+from hopfield.errors import ArgumentError, HopfieldError, MemoryCorrupt, ShapeError
+from hopfield.memory.certified.certified import CertifiedNetwork, certified_network
 from hopfield.memory.contents import Contents, Held
-from hopfield.memory.form import Scan, as_tensor, form
-from hopfield.memory.manifest import Manifest
+from hopfield.memory.diagnosis import Diagnosis, chosen_beta, diagnosed
+from hopfield.memory.form import Scan, form
+from hopfield.memory.given import check_unique, checked_ids, checked_values, listed, spelled
+from hopfield.memory.index.index import Index, IndexedNetwork, check_indexed, made_index
+from hopfield.memory.index.search import Probe, removed_rows
+from hopfield.memory.info import MemoryInfo, memory_info
 from hopfield.memory.network import MemoryNetwork, memory_network
-from hopfield.memory.reading import Associator, Certificate, Interval
-from hopfield.memory.segment import Segment, coded, joined, kind_of, ordered, plain
-from hopfield.memory.store import Store
+from hopfield.memory.reading import Associator
+from hopfield.memory.retrieval import Associations, MemoryRetrieval, retrieved
+from hopfield.memory.segment import Segment, ValueKind, coded, joined, kind_of, ordered, plain
+from hopfield.memory.store import log
+from hopfield.memory.store.manifest import Manifest
+from hopfield.memory.store.store import Store
 from hopfield.phases import Phase, phase_in
 from hopfield.reduction.inputs import tiles
-from hopfield.retrieval import Retrieval, warn_unconverged
 from hopfield.separation import Separation
 from hopfield.similarity import Similarity
-from hopfield.theory.beta import StoringBeta, storing_beta
+from hopfield.theory.beta import StoringBeta
 
-T = TypeVar("T", Certificate, Interval)
 ROWS_AT_ONCE = 2**16
 INT64 = 2**63
-
-
-@dataclass(frozen=True)
-class MemoryRetrieval(Retrieval):
-    """What `Memory.retrieve` found; `readout` has the values if there are any, else the state.
-
-    Attributes:
-        classes: `(C,)`, the labels, where values are labels: `readout` then has their weights.
-        certificate: a proved bound on the last association, where codes were scanned.
-        interval: how far off it is with 95 % confidence, where an index was asked.
-    """
-
-    classes: Int[Tensor, " C"] | None = None
-    certificate: Certificate | None = None
-    interval: Interval | None = None
-
-    @property
-    def labels(self) -> Int[Tensor, "..."]:
-        """The label with the most weight, `(..., S)`."""
-        if self.classes is None:
-            raise ArgumentError(
-                "this memory has no labels; add(patterns, values=labels) keeps them"
-            )
-        return self.classes[self.readout.argmax(-1)]
-
-
-@dataclass(frozen=True)
-class Associations:
-    """The patterns that states rest on most.
-
-    Attributes:
-        ids: `(..., S, k)`, the heaviest first.
-        weights: `(..., S, k)`.
-        left_out: `(..., S)`, the weight of all other patterns together.
-    """
-
-    ids: Int[Tensor, "..."]
-    weights: Float[Tensor, "..."]
-    left_out: Float[Tensor, "..."]
 
 
 class Memory:
@@ -101,6 +58,8 @@ class Memory:
     Raises:
         ArgumentError: a setting out of range, or a separation that needs all scores at once.
     """
+
+    _index: Index | None = None
 
     def __init__(
         self,
@@ -168,6 +127,8 @@ class Memory:
         self._store, self._contents = store, contents
         known = store.manifest
         self.form, self._beta, self._auto = known.form, known.beta, known.auto
+        if self._index is not None and self._index.entry != known.index:
+            self._index = None
         self._forget()
 
     def _forget(self) -> None:
@@ -216,6 +177,10 @@ class Memory:
         return True
 
     # What it holds
+
+    def info(self) -> MemoryInfo:
+        """What it is and holds, in numbers."""
+        return memory_info(self._contents, self._beta, self._store)
 
     @property
     def ids(self) -> Int[Tensor, " N"]:
@@ -273,21 +238,12 @@ class Memory:
             ShapeError, DtypeError, ArgumentError: something does not fit; nothing is stored then.
             MemoryLockedError: another process is writing.
         """
-        stored = self.form.patterns(patterns)
-        read = None if values is None else _values(values, len(stored))
-        wanted = None if ids is None else _ids("ids", ids)
-        if wanted is not None and len(wanted) != len(stored):
-            raise ShapeError(f"there are {len(wanted)} ids for {len(stored)} patterns")
+        stored, read, wanted = self._fitting(patterns, values, ids)
         if len(stored) == 0:
             return torch.empty(0, dtype=torch.int64)
         with self._writing():
             contents = self._contents
-            known, kind = contents.value_kind, kind_of(read)
-            if known not in ("open", kind):
-                raise ShapeError(
-                    f"these patterns have {_spelled(kind)}, and those of this memory "
-                    f"{_spelled(known)}; all must have values of one kind"
-                )
+            kind = self._fitting_kind(read)
             if wanted is None:
                 if contents.next_id > INT64 - len(stored):
                     raise ArgumentError("there are no ids left to count; give ids")
@@ -306,6 +262,36 @@ class Memory:
             contents.next_id, contents.value_kind = next_id, kind
         return wanted
 
+    def check_add(self, patterns: object, values: object = None, ids: object = None) -> None:
+        """Raise what `add` would raise, and store nothing; the arguments are those of `add`."""
+        stored, read, wanted = self._fitting(patterns, values, ids)
+        with self._writing():
+            if len(stored):
+                self._fitting_kind(read)
+            if wanted is not None:
+                self._check_new(wanted)
+
+    def _fitting(
+        self, patterns: object, values: object, ids: object
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Patterns, values and ids as they are stored."""
+        stored = self.form.patterns(patterns)
+        read = None if values is None else checked_values(values, len(stored))
+        wanted = None if ids is None else checked_ids("ids", ids)
+        if wanted is not None and len(wanted) != len(stored):
+            raise ShapeError(f"there are {len(wanted)} ids for {len(stored)} patterns")
+        return stored, read, wanted
+
+    def _fitting_kind(self, values: Tensor | None) -> ValueKind:
+        """The kind of values, which is that of the values that are there."""
+        known, kind = self._contents.value_kind, kind_of(values)
+        if known not in ("open", kind):
+            raise ShapeError(
+                f"these patterns have {spelled(kind)}, and those of this memory "
+                f"{spelled(known)}; all must have values of one kind"
+            )
+        return kind
+
     def remove(self, ids: object) -> None:
         """Forget patterns; their ids may be given to others.
 
@@ -313,10 +299,10 @@ class Memory:
             ArgumentError: unknown ids, or one twice; nothing is removed then.
             MemoryLockedError: another process is writing.
         """
-        wanted = _ids("ids", ids)
+        wanted = checked_ids("ids", ids)
         if len(wanted) == 0:
             return
-        _check_unique(wanted)
+        check_unique(wanted)
         with self._writing():
             wanted = self._known_ids(wanted)
             if self._store is not None:
@@ -325,21 +311,30 @@ class Memory:
             if self._store is not None and self._store.log_is_long:
                 self._seal(None)
 
-    def compact(self) -> None:
+    def compact(self, advanced: Callable[[int], object] = lambda patterns: None) -> None:
         """Write small segments into large ones, and leave out what was removed.
 
         A segment that is large and whole stays as it is.
+
+        Args:
+            advanced: hears how many patterns were seen to.
 
         Raises:
             MemoryLockedError: another process is writing.
         """
         with self._writing():
+            index = self._index_of_rest()
             made: list[Held] = []
             for group in _groups([*self._contents.blocks()], self.form.segment_rows):
                 whole = len(group) == 1 and group[0].removed is None
                 stays = whole and any(group[0] is held for held in self._contents.held)
                 made += group if stays else self._made(group)
-            self._replace(made)
+                advanced(sum(map(len, group)))
+            if index is self._index:
+                self._replace(made)
+            else:  # rows of the index move, so that it and they are of no use to each other
+                self._replace(made, index=None, index_settings={})
+                self._keep(index)
 
     def _seal(self, more: Segment | None, **changes: object) -> None:
         """Make segments of the tail and of more rows."""
@@ -400,8 +395,13 @@ class Memory:
             for one in contents.blocks()
             if len(one) > 0
         ]
+        index = self._index_of_rest()
         self.close()
         self._attach(Store.create(Path(path), first, held))
+        if index is not None:
+            with self._writing():
+                self._keep(index)
+            self.close()
 
     def check(self, advanced: Callable[[int], object] = lambda size: None) -> None:
         """Read every byte of the memory on disk, and compare it with its checksum.
@@ -417,6 +417,98 @@ class Memory:
             raise ArgumentError("this memory is not on disk; save(path) puts it there")
         if damage := self._store.damaged(advanced):
             raise MemoryCorrupt("; ".join(damage) + "; restore them from a copy of the memory")
+
+    # Index
+
+    def build_index(
+        self,
+        lists: int | None = None,
+        *,
+        seed: int = 0,
+        queries: int = 250,
+        progress: bool = False,
+    ) -> None:
+        """Sort the patterns into lists, so that `retrieve(..., index=Probe())` need not see all.
+
+        The index is kept with the memory, and replaces the one before it. It has a copy of the
+        patterns. Patterns that come later are compared besides, all of them; those that are removed
+        drop out; `compact` and `save` bring it along.
+
+        Its intervals are what estimates were off on held-out states, whose exact retrieval is known
+        then: 97 % of those of each kind, with 90 % confidence, lie in them, so that 95 % of other
+        states do that are not quite alike. It is over states, and over the random numbers of each;
+        of one state again and again it says nothing. Where the radii of the lists that were not
+        compared prove a smaller bound, the interval is that. This is measured now, for this β and
+        `Probe()`; for another β or another probe, or once a further tenth of the patterns were
+        removed, it is when they are first used, which takes as long as exact retrieval of six
+        times `queries` states, and is not kept on disk.
+
+        Args:
+            lists: how many; by default 4 √N.
+            seed: of k-means and of the held-out states.
+            queries: how many held-out states of each of six kinds, at least 80: patterns with
+                little, some and much noise, up to 1.2 times their scatter, what these are updated
+                to, means of several patterns, and states that resemble none.
+            progress: show how far it is.
+
+        Raises:
+            ArgumentError: nothing is stored, a number out of range, or a separation that needs the
+                heaviest patterns for sure.
+            MissingExtraError: faiss or numba is not installed.
+            MemoryLockedError: another process is writing.
+        """
+        self._check_not_empty()
+        check_indexed(self.form, len(self), lists, seed, queries)
+        _ = self.beta  # found before the lists, which take longer
+        with self._writing():
+            if self._contents.tail.size:
+                self._seal(None)
+            self._keep(made_index(self._contents.held, lists, seed, queries, progress), progress)
+
+    def _keep(self, index: Index | None, progress: bool = False) -> None:
+        """Keep an index, calibrated."""
+        self._index = index
+        if index is None:
+            return
+        self._indexed(torch.empty(0, self.form.dim), Probe(), progress)
+        if self._store is not None:
+            path = self._store.index_name()
+            index.lists.write(path)
+            self._store.set_index(path, index.settings())
+            index.entry = self._store.manifest.index
+
+    def _found_index(self) -> Index | None:
+        """The index, loaded if it was not yet; built anew where its file is damaged."""
+        if self._index is None and self._store is not None:
+            known = self._store.manifest
+            if known.index_settings:
+                self._index = Index.load(
+                    self._store.path, known.index, known.index_settings, self._contents.held
+                )
+        return self._index
+
+    def _index_of_rest(self) -> Index | None:
+        """The index without what was removed, as the patterns are counted then."""
+        index = self._found_index()
+        if index is None:
+            return None
+        removed = torch.cat([removed_rows(held) for held in self._contents.blocks()])
+        removed = removed[: len(index.lists.rows)]
+        return None if bool(removed.all()) else index.without(removed)
+
+    def _indexed(self, state: Tensor, probe: Probe, progress: bool = False) -> IndexedNetwork:
+        if not isinstance(probe, Probe):
+            raise ArgumentError(f"index is {probe!r}; a hopfield.memory.Probe is expected")
+        if state.requires_grad:
+            raise ArgumentError(
+                "noisy requires a gradient, which retrieval by an index has not; leave index out, "
+                "or give noisy.detach()"
+            )
+        exact, index = self._built(), self._found_index()
+        if index is None:
+            raise ArgumentError("this memory has no index; build_index() makes one")
+        blocks = [*self._contents.blocks()]
+        return index.network(self.form, exact, blocks, state, probe, progress)
 
     # Beta
 
@@ -449,16 +541,44 @@ class Memory:
             What was found.
 
         Raises:
-            NotStorableError: no β stores that share.
+            NotStorableError: no β stores that share, or the similarity is Euclidean, of which the
+                theory does not speak.
         """
-        found = storing_beta(self._patterns(), self._error(error), share, sample=sample, seed=seed)
-        if not found.beta > 0:
-            raise NotStorableError(
-                "every β retrieves these patterns within that error, so none is to be preferred; "
-                "ask for a smaller error, or set beta"
-            )
+        self._check_not_empty()
+        found = chosen_beta(
+            self.form.similarity, self._patterns(), self._error(error), share, sample, seed
+        )
         self._set_beta(found.beta, auto=True)
         return found
+
+    def diagnose(
+        self, error: float | None = None, share: float = 0.99, *, sample: int = 512, seed: int = 0
+    ) -> Diagnosis:
+        """How well the memory stores its patterns: a sample of them against all.
+
+        Args:
+            error: how far from itself a pattern may be retrieved; by default a hundredth of M.
+            share: of the patterns, that the β to choose must store.
+            sample: how many patterns are looked at, at most.
+            seed: of the sample.
+
+        Returns:
+            Δ, M and m_max; which patterns are stored at this β; families; and a β to choose. It is
+            not set: `choose_beta` does that.
+
+        Raises:
+            ArgumentError: nothing is stored.
+        """
+        self._check_not_empty()
+        return diagnosed(
+            self._built(),
+            self._patterns(),
+            self.ids,
+            error=self._error(error),
+            share=_check.share("share", share),
+            sample=_check.positive_int("sample", sample),
+            seed=_check.seed("seed", seed),
+        )
 
     def _set_beta(self, beta: float, auto: bool) -> None:
         if self._store is not None:
@@ -477,6 +597,7 @@ class Memory:
         tol: float | None = None,
         energy: bool = False,
         rtol: float | None = None,
+        index: Probe | None = None,
     ) -> MemoryRetrieval:
         """Retrieve from noisy states: update them to a fixed point; the last update reads values.
 
@@ -490,6 +611,9 @@ class Memory:
                 of the longest pattern: more patterns are compared as they are stored until that is
                 proved, all of them if need be. By default up to a hundredth of them are compared,
                 as far as that gains much, and the bound is what it is.
+            index: ask the index of `build_index` this way in place of comparing all patterns; what
+                comes out is an estimate with an `interval`, which is of the last association, given
+                the state before it. By default all is exact; the energy always is.
 
         Returns:
             A `MemoryRetrieval`.
@@ -505,7 +629,7 @@ class Memory:
             _check.tolerance("tol", tol)
         given = self.form.states(noisy)
         state = given.reshape(-1, self.form.dim)
-        network = self._association(state, rtol)
+        network = self._association(state, rtol, index)
         labels = self._contents.value_kind == "labels"
 
         def shaped(tensor: Tensor) -> Tensor:
@@ -521,27 +645,30 @@ class Memory:
             classes=self.classes if labels else None,
         )
 
-    def associate(self, noisy: Float[Tensor, "*lead S d"], k: int = 1) -> Associations:
+    def associate(
+        self, noisy: Float[Tensor, "*lead S d"], k: int = 1, *, index: Probe | None = None
+    ) -> Associations:
         """The patterns that states rest on most: their ids, their weights, and the weight left out.
 
         Args:
             noisy: states ξ, `(..., S, d)`.
             k: how many patterns; fewer where there are fewer.
+            index: find them by the index of `build_index`, asked this way; the weights are then
+                estimates, and heavier patterns may lie in lists that it did not compare.
 
         Raises:
             ShapeError, DtypeError, ArgumentError: as for `retrieve`.
         """
         given = self.form.states(noisy)
-        network = self._built()
-        found, weights, rest = network.associate(
-            given.reshape(-1, self.form.dim), _check.positive_int("k", k)
-        )
+        state = given.reshape(-1, self.form.dim)
+        network = self._built() if index is None else self._indexed(state, index)
+        found, weights, rest = network.associate(state, _check.positive_int("k", k))
         ids = torch.zeros_like(found.row)
         for number, held in enumerate(self._contents.blocks()):
             here = found.part == number
             ids[here] = held.segment.ids[found.row[here]]
         lead = given.shape[:-1]
-        return Associations(ids.reshape(*lead, -1), weights.reshape(*lead, -1), rest.reshape(lead))
+        return Associations(ids.unflatten(0, lead), weights.unflatten(0, lead), rest.reshape(lead))
 
     def energy(self, noisy: Float[Tensor, "*lead S d"]) -> Float[Tensor, "..."]:
         """The energy of states, `(..., S)`, as `hopfield.energy` has it over all patterns.
@@ -578,8 +705,11 @@ class Memory:
         network = self._built()
         return network.energy(state, network.known)
 
-    def _association(self, state: Tensor, rtol: float | None) -> Associator:
-        """What makes an association: exactly, or by certified codes."""
+    def _association(self, state: Tensor, rtol: float | None, index: Probe | None) -> Associator:
+        """What makes an association: exactly, by certified codes, or by the index."""
+        if index is not None:
+            _check.unused(rtol, "rtol", "an index estimates; what it proves it says itself")
+            return self._indexed(state, index)
         if self.form.scan != "int8":
             _check.unused(rtol, "rtol", "only a memory with scan='int8' proves a bound")
             return self._built()
@@ -596,10 +726,13 @@ class Memory:
 
     def _built(self) -> MemoryNetwork:
         if self._network is None:
-            if len(self) == 0:
-                raise ArgumentError("this memory holds no pattern yet; add(patterns) stores some")
+            self._check_not_empty()
             self._network = memory_network(self.form, self.beta, self._contents.blocks())
         return self._network
+
+    def _check_not_empty(self) -> None:
+        if len(self) == 0:
+            raise ArgumentError("this memory holds no pattern; add(patterns) stores some")
 
     def _patterns(self) -> Callable[[], Iterator[Tensor]]:
         """The patterns block by block, for what passes over them several times."""
@@ -621,77 +754,17 @@ class Memory:
         return 0.01 * max(held.longest for held in self._contents.blocks())
 
     def _known_ids(self, ids: object) -> Tensor:
-        wanted = _ids("ids", ids)
+        wanted = checked_ids("ids", ids)
         unknown = wanted[self._contents.find(wanted).row < 0]
         if len(unknown):
-            raise ArgumentError(f"ids has {_listed(unknown)} that this memory does not hold")
+            raise ArgumentError(f"ids has {listed(unknown)} that this memory does not hold")
         return wanted
 
     def _check_new(self, ids: Tensor) -> None:
-        _check_unique(ids)
+        check_unique(ids)
         known = ids[self._contents.find(ids).row >= 0]
         if len(known):
-            raise ArgumentError(
-                f"ids has {_listed(known)} that other patterns have; ids are unique"
-            )
-
-
-def retrieved(
-    network: Associator,
-    state: Tensor,
-    steps: int,
-    tol: float | None,
-    shaped: Callable[[Tensor], Tensor],
-    *,
-    energy: Callable[[Tensor], Tensor] | None,
-    classes: Tensor | None,
-) -> MemoryRetrieval:
-    """What `Memory.retrieve` does with states `(S, d)`; arguments are checked already.
-
-    Args:
-        network: what makes associations.
-        state: the first states.
-        steps: the largest number of associations.
-        tol: how little an update moves a state that has converged, or None.
-        shaped: brings what is found, `(S, ...)`, to the form that it is wanted in.
-        energy: of states, if it is wanted.
-        classes: the labels, `(C,)`, where values are labels.
-    """
-    run = None
-    if tol is None:
-        before, _ = update_fixed_number(network, state, steps - 1)
-    else:
-        run = update_until_stopped(network, state, steps - 1, tol)
-        before = run.state
-    reading = network.read(before)
-    change = distance(reading.state, before)
-    updates = torch.full_like(change, steps - 1, dtype=torch.int64)
-    if run is not None and tol is not None:
-        updates = run.updates
-        converged = change <= tol
-        last = Run(reading.state, updates + 1, change, converged, run.cycling)
-        warn_unconverged(last, stacklevel=4)
-    return MemoryRetrieval(
-        state=shaped(reading.state),
-        readout=shaped(reading.state if reading.values is None else reading.values),
-        steps=shaped(updates + 1),
-        converged=None if tol is None else shaped(change <= tol),
-        change=shaped(change),
-        energy=None if energy is None else shaped(energy(reading.state)),
-        trajectory=None,
-        adjoint=None,
-        classes=classes,
-        certificate=_each(reading.certificate, shaped),
-        interval=_each(reading.interval, shaped),
-    )
-
-
-def _each(found: T | None, function: Callable[[Tensor], Tensor]) -> T | None:
-    """The same function of all tensors of a result."""
-    if found is None:
-        return None
-    tensors = {field.name: function(getattr(found, field.name)) for field in fields(found)}
-    return replace(found, **tensors)
+            raise ArgumentError(f"ids has {listed(known)} that other patterns have; ids are unique")
 
 
 def _groups(blocks: list[Held], most: int) -> Iterator[list[Held]]:
@@ -704,55 +777,3 @@ def _groups(blocks: list[Held], most: int) -> Iterator[list[Held]]:
         group.append(held)
     if group:
         yield group
-
-
-def _ids(name: str, ids: object) -> Tensor:
-    found = as_tensor(name, ids)
-    if found.numel() == 0:
-        return torch.empty(0, dtype=torch.int64)
-    if found.dtype == torch.bool or found.is_floating_point() or found.is_complex():
-        raise DtypeError(f"{name} has dtype {found.dtype}; whole numbers, int64, are expected")
-    if found.dim() != 1:
-        raise ShapeError(f"{name} has shape {_check.shape_of(found)}; (n,) is expected")
-    return found.to("cpu", torch.int64)
-
-
-def _check_unique(ids: Tensor) -> None:
-    ranked = ids.sort().values
-    twice = ranked[1:][ranked[1:] == ranked[:-1]].unique()
-    if len(twice):
-        raise ArgumentError(f"ids has {_listed(twice)} that occur more than once")
-
-
-def _listed(ids: Tensor) -> str:
-    shown = ", ".join(map(str, ids[:5].tolist()))
-    return f"{len(ids)} ids ({shown}{' …' if len(ids) > 5 else ''})"
-
-
-def _values(values: object, patterns: int) -> Tensor:
-    """Values as they are stored."""
-    found = as_tensor("values", values).detach().to("cpu")
-    if found.is_complex() or found.dim() not in (1, 2):
-        raise ShapeError(
-            f"values is {found.dtype} of shape {_check.shape_of(found)}; (n, v), floating, or "
-            f"(n,), whole numbers, is expected"
-        )
-    if len(found) != patterns:
-        raise ShapeError(f"there are {len(found)} values for {patterns} patterns")
-    if found.is_floating_point():
-        found = found.float()
-        found = found.unsqueeze(-1) if found.dim() == 1 else found
-        _check.finite("values", found)
-        return found
-    if found.dim() == 2:
-        raise ShapeError(
-            f"values has shape {_check.shape_of(found)} and whole numbers; labels are (n,), and "
-            f"vectors are floating"
-        )
-    return found.long()
-
-
-def _spelled(kind: object) -> str:
-    if kind is None:
-        return "no values"
-    return "labels" if kind == "labels" else f"values of shape {kind}"

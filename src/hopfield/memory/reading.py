@@ -16,12 +16,14 @@ class Certificate:
     Attributes:
         bound: ‖y − y_exact‖ is at most this, in the unit of the patterns; y_exact is what exact
             arithmetic would give for the stored patterns and the state before the association.
+        log_partition: log Z.
         log_partition_bound: |log Z − log Z_exact| is at most this.
         rescored: how many patterns were compared as they are stored.
         exact: whether all of them were, because less would not have held the bound.
     """
 
     bound: Float[Tensor, "..."]
+    log_partition: Float[Tensor, "..."]
     log_partition_bound: Float[Tensor, "..."]
     rescored: Int[Tensor, "..."]
     exact: Bool[Tensor, "..."]
@@ -30,6 +32,8 @@ class Certificate:
 @dataclass(frozen=True)
 class Interval:
     """How far off an estimate is, with 95 % confidence, `(..., S)` each.
+
+    The 95 % are of states like those that `Memory.build_index` holds out to measure it.
 
     Attributes:
         error: ‖ŷ − y‖ is at most this, in the unit of the patterns.

@@ -6,8 +6,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from hopfield.memory.certified.int8 import quantised
 from hopfield.memory.form import Form
-from hopfield.memory.int8 import quantised
 from hopfield.similarity import minus_half_squares
 
 ValueKind = Literal["labels"] | tuple[int, ...] | None

@@ -4,6 +4,7 @@ from hopfield.plot.capacities import capacities
 from hopfield.plot.curves import band, energies, error_bounds, phase_shares, shares_of_phases
 from hopfield.plot.images import images
 from hopfield.plot.landscapes import bifurcation, landscape
+from hopfield.plot.storage import storage_curves
 from hopfield.plot.theme import theme
 from hopfield.plot.trade_offs import (
     once_against_delta,
@@ -30,5 +31,6 @@ __all__ = [
     "share_once",
     "shares_of_phases",
     "steps",
+    "storage_curves",
     "theme",
 ]

@@ -9,7 +9,17 @@ from torch import Tensor
 
 from hopfield import _check
 from hopfield.errors import BackendError
-from hopfield.reduction import blockwise, chunked, flash, fused, naive, ragged, sdpa, topk
+from hopfield.reduction import (
+    blockwise,
+    chunked,
+    concentrated,
+    flash,
+    fused,
+    naive,
+    ragged,
+    sdpa,
+    topk,
+)
 from hopfield.reduction.inputs import Inputs, optional, single
 from hopfield.reduction.partial import Partial, finish
 from hopfield.reduction.softmax import SoftmaxReduction
@@ -20,6 +30,7 @@ SMALL = 2**17  # scores that may as well be written out
 # In order of preference where several would do.
 BACKENDS: dict[str, ModuleType] = {
     "fused": fused,
+    "concentrated": concentrated,
     "sdpa": sdpa,
     "naive": naive,
     "flash": flash,
@@ -79,6 +90,8 @@ def _poor(name: str, inputs: Inputs, separation: Separation) -> str | None:
     if torch.compiler.is_exporting():  # sizes are not known yet, and loops over them impossible
         return None if name in ("sdpa", "naive") else "it does not export to a graph of any size"
     scores = inputs.rows * inputs.patterns
+    if name == "concentrated" and inputs.stored.numel() < concentrated.WORTH_TWO_PASSES:
+        return f"there are only {inputs.stored.numel()} numbers to read"
     if name == "fused":
         if inputs.rows > fused.FEW_STATES:
             return f"it is made for up to {fused.FEW_STATES} states, not {inputs.rows}"

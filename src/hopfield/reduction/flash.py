@@ -26,6 +26,8 @@ def refuses(inputs: Inputs, separation: Separation, log_partition: bool) -> str 
         return f"it runs on the CPU, not on {inputs.state.device}"
     if not hasattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu"):
         return "this PyTorch has no fused CPU attention"
+    if (why := inputs.mixed()) is not None:
+        return why
     width = inputs.stored.shape[-1]
     if width == 0:
         return "there is nothing to compare: the patterns have width 0"

@@ -2,9 +2,9 @@
 
 With a handful of states, retrieval is bound by reading the stored patterns. This kernel reads each
 pattern once, from memory into cache, and uses it twice there: for its score, then for the read-out.
+Patterns in bfloat16 are half as many bytes; they are widened in registers.
 """
 
-import math
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
@@ -14,7 +14,8 @@ from torch import Tensor
 
 from hopfield import _check
 from hopfield._threads import pool
-from hopfield.reduction.inputs import Inputs
+from hopfield.reduction.dense import Dense
+from hopfield.reduction.inputs import Inputs, single
 from hopfield.reduction.partial import combine
 from hopfield.separation import Separation, Softmax, Softmax1
 
@@ -24,38 +25,46 @@ WORTH_READING_ONCE = 2**21  # numbers in the stored patterns, from where reading
 
 
 def refuses(inputs: Inputs, separation: Separation, log_partition: bool) -> str | None:
-    """Takes float32 softmax and softmax1 on the CPU that read out the stored patterns."""
+    """Takes what `unfit` lets pass, if the stored patterns are read out."""
+    if inputs.projection is not None and not inputs.reads_nothing:
+        return "it reads out the stored patterns, not a projection"
+    return unfit(inputs, separation)
+
+
+def unfit(inputs: Inputs, separation: Separation) -> str | None:
+    """Why inputs are none for compiled kernels of one set of patterns and float32 states."""
     if not isinstance(separation, (Softmax, Softmax1)):
         return f"it computes softmax, not {separation}"
     if not INSTALLED:
         return "numba is not installed: pip install 'hopfield[fast]'"
     if inputs.state.device.type != "cpu" or inputs.state.dtype != torch.float32:
         return f"it takes float32 on the CPU, not {inputs.state.dtype} on {inputs.state.device}"
-    if inputs.projection is not None and not inputs.reads_nothing:
-        return "it reads out the stored patterns, not a projection"
-    if inputs.bias is not None or inputs.mask is not None:
-        return "it takes no bias and no mask"
+    for patterns in (inputs.stored, inputs.values):
+        if patterns.dtype not in (torch.float32, torch.bfloat16):
+            return f"it takes patterns in float32 or bfloat16, not {patterns.dtype}"
+        if not single(patterns.shape[:-2]):
+            return "it takes one set of stored patterns, not a batch of them"
     if not _check.may_read(inputs.state):
         return "it cannot be traced"
-    if math.prod(inputs.stored.shape[:-2]) != 1:
-        return "it takes one set of stored patterns, not a batch of them"
+    additive = [tensor for tensor in (inputs.bias, inputs.mask) if tensor is not None]
+    if not all(single(tensor.shape[:-1]) for tensor in additive):
+        return "it takes a bias and a mask that are the same for all states"
     return None
 
 
 def kernel(inputs: Inputs) -> tuple[Tensor, Tensor]:
     """Read-out and log-partition of a softmax."""
-    states, patterns = inputs.rows, inputs.patterns
-    width = inputs.stored.shape[-1]
-    query = (inputs.state.expand(*inputs.lead, -1, -1) * inputs.scale).reshape(states, width)
-    stored = inputs.stored.reshape(patterns, width).contiguous()
+    dense = Dense.of(inputs)
+    (states, width), patterns = dense.query.shape, inputs.patterns
     threads = min(torch.get_num_threads(), patterns)
-    readouts = query.new_empty(threads, states, width)
-    log_partitions = query.new_empty(threads, states)
-    arrays = [t.detach().numpy() for t in (query.contiguous(), stored, readouts, log_partitions)]
+    readouts = dense.query.new_empty(threads, states, width)
+    log_partitions = dense.query.new_empty(threads, states)
+    given = dense.arrays()
+    into = readouts.numpy(), log_partitions.numpy()
     bounds = [patterns * i // threads for i in range(threads + 1)]
 
     def work(i: int) -> None:
-        _compiled()(arrays[0], arrays[1], bounds[i], bounds[i + 1], arrays[2][i], arrays[3][i])
+        _compiled()(*given, bounds[i], bounds[i + 1], into[0][i], into[1][i])
 
     list(pool(threads).map(work, range(threads))) if threads > 1 else work(0)
     readout, log_partition = combine(readouts, log_partitions)

@@ -70,6 +70,13 @@ class Inputs:
         """The dtype in which scores are computed: at least float32."""
         return torch.promote_types(self.state.dtype, torch.float32)
 
+    def mixed(self) -> str | None:
+        """Why PyTorch's attention cannot take these: states and patterns differ in dtype."""
+        state, stored, values = self.state.dtype, self.stored.dtype, self.values.dtype
+        if state == stored == values or torch.is_autocast_enabled(self.state.device.type):
+            return None
+        return f"it takes one dtype, not states in {state}, patterns in {stored} and {values}"
+
     def scores(self, rows: slice = slice(None), columns: slice = slice(None)) -> Tensor:
         """Scores of some states with some patterns, `(..., rows, columns)`; −inf where masked."""
         state = self.state[..., rows, :].to(self.wide) * self.scale

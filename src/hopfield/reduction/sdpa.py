@@ -14,6 +14,8 @@ def refuses(inputs: Inputs, separation: Separation, log_partition: bool) -> str 
     """Takes softmax without log-partition."""
     if not isinstance(separation, Softmax):
         return f"it computes softmax, not {separation}"
+    if (why := inputs.mixed()) is not None:
+        return why
     if log_partition:
         return "it returns no log-partition; flash and blockwise do"
     return None

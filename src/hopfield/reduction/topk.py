@@ -74,7 +74,7 @@ def gather(inputs: Inputs, chosen: Tensor) -> Partial:
     if inputs.mask is not None:
         visible = _take(inputs.mask.unsqueeze(-1).to(wide), chosen).squeeze(-1).bool()
         scores = scores.masked_fill(~visible, -torch.inf)
-    return Partial(_take(inputs.values.unsqueeze(-3), chosen), scores)
+    return Partial(_take(inputs.values.unsqueeze(-3), chosen).to(inputs.state.dtype), scores)
 
 
 def _take(table: Tensor, chosen: Tensor) -> Tensor:

@@ -14,7 +14,8 @@ from tqdm import tqdm
 
 from hopfield import _check
 from hopfield.errors import ArgumentError
-from hopfield.repertoire import distributed, kmers
+from hopfield.processes import processes
+from hopfield.repertoire import kmers
 from hopfield.repertoire.clones import Clones, Receptor, beyond_chance, public_clones, receptor
 from hopfield.repertoire.device import best_device
 from hopfield.repertoire.folds import folds, group_numbers
@@ -161,7 +162,7 @@ class RepertoireClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         start = seeds(network.architecture, screens, [*chain(*public)]) if screens else None
         values = torch.from_numpy(np.stack([target.values for target in wanted], 1))
         cohort = Cohort(repertoires, values, learning, validating)
-        with torch.random.fork_rng(), distributed.processes():
+        with torch.random.fork_rng(), processes():
             torch.manual_seed(self.seed)
             self.history_: History = train(
                 network,

@@ -1,33 +1,16 @@
-"""Several processes that train one network: `torchrun` starts them.
+"""Several processes that train one network: `hopfield.processes` joins them.
 
 Each computes some repertoires of a batch; the gradients are summed, so that the result is that of
 one process up to rounding. With one process nothing happens here.
 """
 
-import atexit
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from hopfield.repertoire.screen import Rows
-
-
-@contextmanager
-def processes() -> Iterator[None]:
-    """Join the other processes where `torchrun` has started several; all are done together.
-
-    The group stays until the process ends: who leaves it could not join it again.
-    """
-    if "WORLD_SIZE" in os.environ and not dist.is_initialized():
-        dist.init_process_group("gloo")
-        atexit.register(dist.destroy_process_group)
-    yield
-    if dist.is_initialized():
-        dist.barrier()
 
 
 def rank() -> int:

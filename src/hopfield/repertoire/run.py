@@ -14,6 +14,7 @@ import torch.distributed as dist
 
 from hopfield import _check
 from hopfield.errors import ArgumentError
+from hopfield.processes import processes
 from hopfield.repertoire import distributed
 from hopfield.repertoire.baselines import baselines
 from hopfield.repertoire.bundle import REST, TENSORS
@@ -94,7 +95,7 @@ def train(
         "redact": redact,
     }
     planned = replace(planned, settings=planned.settings | settings)
-    with distributed.processes():
+    with processes():
         store = Store(out, planned.settings)
         pooling = Pooling(
             POOLING, classifier, store, candidates, inner_folds, progress, clones=not redact

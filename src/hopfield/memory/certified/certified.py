@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hopfield.memory.coded import Array, Part, Survey, kernel, part_of, survey
+from hopfield.memory.certified.coded import Array, Part, Survey, kernel, part_of, survey
 from hopfield.memory.contents import Held
 from hopfield.memory.form import Form
 from hopfield.memory.network import MemoryNetwork
@@ -32,11 +32,14 @@ from hopfield.reduction.inputs import tiles
 from hopfield.separation import Softmax1
 
 UNIT, UNIT64 = 2.0**-24, 2.0**-53  # rounding of float32 and of float64
+LEAST = 2.0**-149  # the least number above 0 in float32
 OF_WEIGHTS = 1.3e-5  # relative error of an exponential, its argument, and a sum over a tile
 LEFT_OUT, SURE = 0.05, 0.8  # shares of the bound for what is left out, and for the others
 EASY, BUDGET = 1e-3, 0.01  # bound in units of M, share of the patterns: if nothing is asked for
+FEW = 0.1  # of the tiles; where more weigh, comparing a few patterns gains little
 ATTEMPTS = (1.0, 0.4, 0.1)  # shares of the bound that are tried for before all are compared
 MOST_COMPARED = 0.25  # of the patterns; beyond, comparing all takes no longer
+UNKNOWN = 50.0  # nats that a score may be off; then its code says nothing
 ROWS_AT_ONCE, TILES_AT_ONCE = 4096, 2**24
 
 
@@ -45,6 +48,7 @@ class Lone:
     """The association of one state; fields as in `Certificate`."""
 
     readout: Array
+    log_partition: float
     bound: float
     log_bound: float
     rescored: int
@@ -106,6 +110,7 @@ class CertifiedNetwork:
         readout = np.stack([one.readout for one in found]) if found else np.empty(state.shape)
         certificate = Certificate(
             bound=torch.tensor([one.bound for one in found], dtype=torch.float64),
+            log_partition=torch.tensor([one.log_partition for one in found], dtype=torch.float64),
             log_partition_bound=torch.tensor([one.log_bound for one in found], dtype=torch.float64),
             rescored=torch.tensor([one.rescored for one in found], dtype=torch.int64),
             exact=torch.tensor([one.exact for one in found], dtype=torch.bool),
@@ -174,35 +179,24 @@ class OneState:
         rounding = 1.01 * (self.state.size + 16) * UNIT * terms + OF_WEIGHTS
         tops = self.survey.tops[self.index].astype(np.float64)
         top = max(tops.max(), 0.0) if self._null else tops.max()
-        if not math.isfinite(top):
+        shifts = self._reach * errors + rounding
+        if not math.isfinite(top) or shifts.max() > UNKNOWN:
             return None
         masses = self.survey.masses[self.index] * np.exp(np.minimum(tops - top, 0.0))
         null = math.exp(-top) if self._null else 0.0
-        shifts = self._reach * errors + rounding
         stretched = masses * np.exp(shifts)
         least = null + float((masses * np.exp(-shifts)).sum())
         costs = masses * _terms(shifts, 2 * radius, errors)
-        surveyed = self.survey.numerator is not None
-        if surveyed and (costs.sum() <= SURE * limit * least or self._is_spread(costs)):
+        if self.survey.numerator is not None and costs.sum() <= SURE * limit * least:
             return self._as_surveyed(top, null, masses, shifts, radius)
         order = (2 * radius * stretched).argsort()
         left_out = np.empty(len(order), dtype=bool)
         left_out[order] = (2 * radius * stretched[order]).cumsum() <= LEFT_OUT * limit * least
+        if network.rtol is None and (~left_out).mean() > FEW:
+            return self._as_surveyed(top, null, masses, shifts, radius)
         omitted = float(stretched[left_out].sum())
         goal = SURE * limit * least
         return self._compared(~left_out, top, null, omitted, rounding, radius, goal)
-
-    def _is_spread(self, costs: Array) -> bool:
-        """Whether comparing the few patterns that nobody asked for would gain little.
-
-        Those would be the heaviest of as many tiles; a tile's mass tells what share that one has.
-        """
-        if self.network.rtol is not None:
-            return False
-        of_heaviest = costs / np.maximum(self.survey.masses[self.index], 1.0)
-        few = min(self._budget, len(costs))
-        gained = np.partition(of_heaviest, len(costs) - few)[len(costs) - few :].sum()
-        return bool(gained < 0.5 * costs.sum())
 
     @property
     def _patterns(self) -> int:
@@ -217,17 +211,20 @@ class OneState:
         self, top: float, null: float, masses: Array, shifts: Array, radius: float
     ) -> Lone:
         """Nothing compared: what the scan read out."""
-        assert self.survey.numerator is not None
-        grown = math.exp(self.survey.level[self.index] - top)
+        seen, own = self.survey, self.index
+        if seen.numerator is None:
+            query = self.query[None]
+            seen, own = survey(self.network.parts, query, self.network.longest, reads=True), 0
+        assert seen.numerator is not None
         weight = float(masses.sum())
-        readout = grown * self.survey.numerator[self.index] / (weight + null)
+        readout = math.exp(seen.level[own] - top) * seen.numerator[own] / (weight + null)
         apart = radius + float(np.linalg.norm(readout))
         off = masses * _terms(shifts, apart, self._errors)
         off_in_sum = 80 * UNIT * weight * radius
         least = null + float((masses * np.exp(-shifts)).sum())
         most = null + float((masses * np.exp(shifts)).sum())
         bound = (float(off.sum()) + off_in_sum) / least
-        return self._lone(readout, bound, math.log(most / least), 0)
+        return self._lone(readout, top + math.log(weight + null), bound, math.log(most / least), 0)
 
     def _compared(
         self,
@@ -269,7 +266,8 @@ class OneState:
             least += float((one.weights * np.exp(-one.shifts)).sum(dtype=np.float64))
             most += float((one.weights * np.exp(one.shifts)).sum(dtype=np.float64))
         off += omitted * (radius + length)
-        return self._lone(readout, off / least, math.log(most / least), compared)
+        log_partition = top + math.log(weight + by_code)
+        return self._lone(readout, log_partition, off / least, math.log(most / least), compared)
 
     def _weighed(
         self, looked_at: Array, top: float, rounding: float, radius: float
@@ -319,18 +317,29 @@ class OneState:
         size = self._reach * self.network.longest + self._deepest
         relative = 4 * UNIT64 * (self._patterns + len(self.state) + 64) * (1 + size)
         bound = 2 * self.network.longest * relative
-        return self._lone(numerator / weight, bound, relative, self._patterns, exact=True)
+        log_partition = top + math.log(weight)
+        return self._lone(
+            numerator / weight, log_partition, bound, relative, self._patterns, exact=True
+        )
 
     def _lone(
-        self, readout: Array, bound: float, log_bound: float, rescored: int, exact: bool = False
+        self,
+        readout: Array,
+        log_partition: float,
+        bound: float,
+        log_bound: float,
+        rescored: int,
+        exact: bool = False,
     ) -> Lone:
         """The result as it is handed out: in float32, and normalised where states are."""
         length = float(np.linalg.norm(readout))
+        bound = min(bound, self.network.longest + length)
         if self.network.network.association.similarity == "cosine" and length > 0:
             # ‖a/‖a‖ − b/‖b‖‖ ≤ 2 ‖a − b‖ / (‖a‖ + ‖b‖)  (Dunkl and Williams 1964)
             bound = 2 * bound / (2 * length - bound) if bound < length else 2.0
             readout, length = readout / length, 1.0
-        return Lone(readout, bound + 1.01 * UNIT * length, log_bound, rescored, exact)
+        bound += 1.01 * UNIT * length + LEAST * len(readout)
+        return Lone(readout, log_partition, bound, log_bound, rescored, exact)
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,18 @@ def removed(ids: Tensor) -> bytes:
 
 
 def replay(log: bytes, contents: Contents) -> None:
-    """Make the changes again."""
+    """Make the changes again.
+
+    Raises:
+        ValueError: what was removed is not there.
+    """
     for record in _records(log):
         tensors = safetensors.torch.load(record)
         if "removed" in tensors:
-            contents.remove(contents.find(tensors["removed"]))
+            place = contents.find(tensors["removed"])
+            if bool((place.row < 0).any()):
+                raise ValueError("it removes patterns that are not there")
+            contents.remove(place)
         else:
             contents.add(coded(Segment(**tensors), contents.form))
 

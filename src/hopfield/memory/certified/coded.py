@@ -28,9 +28,9 @@ NEGLIGIBLE = 17.0  # e^−17 is the rounding of float32
 def kernel() -> ModuleType:
     """The compiled loops."""
     _check.extra("numba", "memory")
-    from hopfield.memory import _certified_kernel
+    from hopfield.memory.certified import _kernel
 
-    return _certified_kernel
+    return _kernel
 
 
 @dataclass(frozen=True)
@@ -87,15 +87,19 @@ class Survey:
     level: Array
 
 
-def survey(parts: tuple[Part, ...], query: Array, longest: float) -> Survey:
+def survey(
+    parts: tuple[Part, ...], query: Array, longest: float, reads: bool | None = None
+) -> Survey:
     """Scan the codes for states times β, `(S, d)`; `longest` is M.
 
-    Where no pattern could outweigh all others, all are read out in the same pass.
+    With `reads`, all are read out in the same pass; by default where no pattern could outweigh all
+    others.
     """
     numbers = [len(part.tile_errors) for part in parts]
     tops = np.full((len(query), sum(numbers)), -np.inf, np.float32)
     masses = np.zeros_like(tops)
-    reads = any(_level_is_high(part, query, longest) for part in parts)
+    if reads is None:
+        reads = any(_level_is_high(part, query, longest) for part in parts)
     jobs = []
     for part, first in zip(parts, np.cumsum([0, *numbers]), strict=False):
         own = slice(first, first + len(part.tile_errors))
@@ -129,7 +133,7 @@ def _level_is_high(part: Part, query: Array, longest: float) -> bool:
     with np.errstate(divide="ignore"):
         level = (tops[:, some] + np.log(masses[:, some])).max(-1) + math.log(number)
     highest = np.linalg.norm(query, axis=-1) * longest + part.bias.max()
-    return bool(np.mean(level + NEGLIGIBLE > highest) > 0.5)
+    return bool((level + NEGLIGIBLE > highest).sum() > 0.5 * len(query))
 
 
 def _shares(tiles: int) -> list[tuple[int, int]]:

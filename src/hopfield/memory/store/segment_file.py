@@ -11,10 +11,10 @@ from torch import Tensor
 
 from hopfield._text import one_line
 from hopfield.errors import MemoryCorrupt
-from hopfield.memory import disk
 from hopfield.memory.contents import Held
 from hopfield.memory.form import Form
 from hopfield.memory.segment import Segment, ValueKind
+from hopfield.memory.store import disk
 from hopfield.reduction.inputs import tiles
 
 ALIGNED = 64  # bytes; vector loads are fastest from there
@@ -103,6 +103,7 @@ def mapped(path: Path, form: Form, rows: int, size: int, kind: ValueKind) -> Seg
     except FileNotFoundError:
         raise
     except (SafetensorError, OSError, RuntimeError, ValueError) as error:
+        path.stat()  # it may be gone, which says something else: another process replaced it
         raise MemoryCorrupt(f"{path} is damaged ({one_line(error)})") from error
     if "order" in tensors:
         wanted["order"] = (torch.int64, (rows,))

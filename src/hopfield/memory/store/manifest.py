@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from hopfield import _check
 from hopfield._text import one_line
-from hopfield.errors import FileError, HopfieldError, MemoryCorrupt
+from hopfield.errors import FileError, MemoryCorrupt
 from hopfield.memory.form import Form
 from hopfield.memory.segment import ValueKind
 
@@ -107,7 +107,7 @@ def read(folder: Path) -> Manifest:
         return _decoded(kept)
     except FileError:
         raise
-    except (HopfieldError, LookupError, TypeError, ValueError, RecursionError) as error:
+    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise MemoryCorrupt(
             f"{path} is damaged ({type(error).__name__}: {one_line(error)}); restore it from a "
             f"copy of the memory"
@@ -124,6 +124,8 @@ def _decoded(kept: dict[str, Any]) -> Manifest:
         return made
 
     beta, kind = kept["beta"], kept["value_kind"]
+    if not isinstance(kind, list) and kind not in ("open", "labels", None):
+        raise ValueError(f"{kind!r} is no kind of values")
     return Manifest(
         form=Form.of_json(kept["form"]),
         beta=None if beta is None else _check.positive("beta", beta),

@@ -21,13 +21,14 @@ from torch import Tensor
 
 from hopfield._text import one_line
 from hopfield.errors import FileError, MemoryCorrupt, MemoryLockedError
-from hopfield.memory import disk, log, manifest, segment_file
 from hopfield.memory.contents import Contents, Held
-from hopfield.memory.manifest import NAME, Entry, Manifest
 from hopfield.memory.segment import ValueKind
+from hopfield.memory.store import disk, log, manifest, segment_file
+from hopfield.memory.store.manifest import NAME, Entry, Manifest
 
 LOG_BYTES = 2**26  # from here on a log is made into a segment, whatever it holds
 LOCK = "lock"
+FORGOTTEN = -1
 
 
 class Store:
@@ -56,13 +57,7 @@ class Store:
             FileError: something is there already, or its own folder is not.
         """
         path = Path(os.path.abspath(path))
-        if path.exists() or path.is_symlink():
-            raise FileError(
-                f"{path} is there already; open it with hopfield.Memory.open, or choose another "
-                f"path"
-            )
-        if not path.parent.is_dir():
-            raise FileError(f"{path} cannot be made: there is no folder {path.parent}")
+        check_free(path)
         part = path.with_name(f".{path.name}.{uuid4().hex}.part")
         disk.make_folder(part)
         try:
@@ -86,26 +81,34 @@ class Store:
             try:
                 return self._loaded()
             except FileNotFoundError as error:
-                newer = manifest.read(self.path)
-                if newer.generation == self.manifest.generation:
+                if not self.newer():
+                    self.forget()
                     raise MemoryCorrupt(
                         f"{error.filename or self.path} is missing; restore it from a copy of the "
                         f"memory"
                     ) from error
-                self.manifest = newer
+            except BaseException:
+                self.forget()
+                raise
 
     def _loaded(self) -> Contents:
         known = self.manifest
         held = [self.mapped(one, known.value_kind) for one in known.segments]
         contents = Contents(known.form, held, 0, known.value_kind)
         if known.removed is not None:
-            for name, rows in self._tensors(known.removed).items():
-                next(one for one in held if one.entry and one.entry.file == name).remove(rows)
+            gone = self._tensors(known.removed)
+            for one in held:
+                if one.entry is not None and one.entry.file in gone:
+                    one.remove(gone[one.entry.file])
         self._logged = hashlib.sha256()
         if known.log is not None:
             records = self._counted(known.log)
             self._logged.update(records)
-            log.replay(records, contents)
+            try:
+                log.replay(records, contents)
+            except (LookupError, RuntimeError, ValueError) as error:
+                found = self.damaged() or [f"{self.path / known.log.file}: {error}"]
+                raise MemoryCorrupt("; ".join(found)) from error
         contents.next_id = known.next_id
         return contents
 
@@ -119,7 +122,7 @@ class Store:
         """The bytes of a file that count, checked."""
         path = self.path / entry.file
         with path.open("rb") as file:
-            found = file.read(entry.size)
+            found = file.read(min(entry.size, os.fstat(file.fileno()).st_size))
         if len(found) != entry.size or hashlib.sha256(found).hexdigest() != entry.sha256:
             raise MemoryCorrupt(
                 f"{path} is damaged: its checksum is not that of the manifest; restore it from a "
@@ -155,10 +158,11 @@ class Store:
                 f"{self.path} is written to by the process that this one was forked from; open it "
                 f"anew here, after that one has closed it"
             )
+        failed = self.manifest.generation == FORGOTTEN
         changed = self.newer()
-        if first:
-            # Whoever made this state may have been killed before its name was synced, or that of a
-            # new folder: what is built on it must not last without it, nor files before it go.
+        if first or failed:
+            # What made this state may have ended before its name was synced, or that of a new
+            # folder: what is built on it must not last without it, nor files before it go.
             disk.sync_folder(self.path)
             with suppress(PermissionError):
                 disk.sync_folder(self.path.resolve().parent)
@@ -184,7 +188,7 @@ class Store:
 
     def forget(self) -> None:
         """What is on disk is not known any more: the next change begins with reading it."""
-        self.manifest = replace(self.manifest, generation=-1)
+        self.manifest = replace(self.manifest, generation=FORGOTTEN)
 
     def append(self, record: bytes, **changes: Any) -> None:
         """Keep a small change in the log."""
@@ -258,7 +262,7 @@ class Store:
 
     def index_name(self) -> Path:
         """Where the file of an index is to be written."""
-        return self.path / self._name("index", "faiss")
+        return self.path / self._name("index", "safetensors")
 
     def _commit(self, **changes: Any) -> None:
         made = replace(self.manifest, generation=self.manifest.generation + 1, **changes)
@@ -276,13 +280,14 @@ class Store:
                 disk.remove(file)
 
     def damaged(self, advanced: Any = lambda size: None) -> list[str]:
-        """What is wrong with files, in words; all bytes are read."""
+        """What is wrong with the files that there are now, in words; all bytes are read."""
         found = []
-        for entry in self.manifest.entries:
+        known = manifest.read(self.path)
+        for entry in known.entries:
             path = self.path / entry.file
             try:
                 size = path.stat().st_size
-                if entry is self.manifest.log:
+                if entry is known.log:
                     self._counted(entry)
                     advanced(entry.size)
                 elif size != entry.size:
@@ -293,4 +298,21 @@ class Store:
                 found.append(f"{path} is missing")
             except FileError as error:
                 found.append(str(error))
+        if found and manifest.read(self.path).generation != known.generation:
+            return self.damaged(advanced)  # another process replaced files while they were read
         return found
+
+
+def check_free(path: Path) -> None:
+    """A memory can be made there; to be asked before long work.
+
+    Raises:
+        FileError: something is there already, or its own folder is not.
+    """
+    path = Path(os.path.abspath(path))
+    if path.exists() or path.is_symlink():
+        raise FileError(
+            f"{path} is there already; open it with hopfield.Memory.open, or choose another path"
+        )
+    if not path.parent.is_dir():
+        raise FileError(f"{path} cannot be made: there is no folder {path.parent}")

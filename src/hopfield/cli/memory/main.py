@@ -1,0 +1,13 @@
+"""`hopfield memory COMMAND`: each command is a function of `hopfield.memory`."""
+
+from hopfield.cli.memory import add, check, compact, create, info, remove, retrieve
+
+COMMANDS = {
+    "create": create,
+    "add": add,
+    "retrieve": retrieve,
+    "remove": remove,
+    "info": info,
+    "check": check,
+    "compact": compact,
+}

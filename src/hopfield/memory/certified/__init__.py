@@ -1,0 +1,1 @@
+"""Retrieval from eight-bit codes, with a proved bound."""

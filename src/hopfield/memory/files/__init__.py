@@ -1,0 +1,1 @@
+"""Patterns and results in files of others: .npy, .safetensors, Parquet."""

@@ -1,0 +1,1 @@
+"""Retrieval by lists of near patterns, with intervals."""

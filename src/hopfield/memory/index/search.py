@@ -1,0 +1,480 @@
+"""`Search`: one association that compares some lists of patterns whole, and a sample of the others.
+
+For a state ξ with weights w_i = exp(s_i) the sums Z = Σ w_i and Σ w_i x_i are made of
+
+    the lists that weigh most: all members, as they are stored;
+    every other list l: its n_l members as if each weighed c_l = exp(score of its mean + ½ variance
+        of the scores in it): n_l c_l and n_l c_l μ_l, for all lists from small products;
+    a sample of their members: (w_i − c_l) / probability, which makes both sums unbiased.
+
+This is a control variate and importance sampling; what is left to chance vanishes for tight lists,
+and for small β, where all weights are alike. So single patterns, metastable and global states come
+out alike. Samples are systematic over lists (Madow 1949): their number in a list is its share of
+them, up to one.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.linalg import vector_norm
+
+from hopfield import _check
+from hopfield._threads import pool
+from hopfield.errors import ArgumentError
+from hopfield.memory.contents import Held
+from hopfield.memory.form import Form
+from hopfield.memory.index.lists import Lists
+from hopfield.memory.network import Heaviest, MemoryNetwork, memory_network
+from hopfield.reduction.dense import array
+from hopfield.separation import Softmax, Softmax1
+
+GROUPS = 16  # of samples, whose scatter says how far their sum is off
+EVERYWHERE = (
+    0.1  # share of the samples that does not follow the weights, so that no list goes without
+)
+MOST_GAIN = 2.0  # beyond this the scores of a list are not taken to be Gaussian
+LEAST = 2.0**-20
+FARTHEST = 1e4  # of logarithms: in place of infinity
+
+
+@dataclass(frozen=True)
+class Probe:
+    """How an index is asked: which patterns are compared with each state.
+
+    Attributes:
+        lists: how many lists whole, the heaviest.
+        samples: how many patterns of all other lists, at least 32.
+        seed: of the sample. Its random numbers are those of the seed and of the state that
+            retrieval starts from: the same again, whatever states come with it, and for all steps,
+            so that states can converge; and independent from state to state.
+
+    Raises:
+        ArgumentError: a number out of range.
+    """
+
+    lists: int = 16
+    samples: int = 1024
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check.positive_int("lists", self.lists)
+        _check.seed("seed", self.seed)
+        if _check.positive_int("samples", self.samples) < 2 * GROUPS:
+            raise ArgumentError(
+                f"samples is {self.samples}; at least {2 * GROUPS} are needed to say how far off "
+                f"an estimate is"
+            )
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One association of states `(S, d)`; `(S,)` each but for the first two.
+
+    Attributes:
+        readout: `(S, d)`.
+        values: `(S, v)`, or the weights of classes, `(S, C)`; or None.
+        log_partition: Ω* of the scores.
+        spread: √ of the trace of the covariance of the read-out, by what was sampled.
+        log_spread: the standard error of log Z, by the same.
+        unseen: log of what the patterns in lists that were not scanned are likely to weigh, over
+            that of all others.
+        bound: ‖ŷ − y‖ is at most this, whatever lies in the lists that were not compared.
+        log_bound: |log Ẑ − log Z| the same.
+        compared: how many patterns were compared.
+    """
+
+    readout: Tensor
+    values: Tensor | None
+    log_partition: Tensor
+    spread: Tensor
+    log_spread: Tensor
+    unseen: Tensor
+    bound: Tensor
+    log_bound: Tensor
+    compared: Tensor
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What of the lists is compared with states.
+
+    Attributes:
+        scanned: `(S, P)`, lists, those first that could put an estimate off most.
+        after: `(S, P)`, log of what all patterns but those up to each of them are likely to weigh.
+        most: `(S, P)`, log of what these weigh at most.
+        control: `(S, L)`, log c; −inf for lists in `scanned`, and for empty ones.
+        chances: `(S, L)`, the probability that a sample is of this list.
+    """
+
+    scanned: Tensor
+    after: Tensor
+    most: Tensor
+    control: Tensor
+    chances: Tensor
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Sums of weights exp(score − level), and of patterns, values and classes with these weights.
+
+    Those with G + 1 groups have first what was scanned, then the groups of samples; those with two
+    have all samples together.
+
+    Attributes:
+        level: `(S,)`.
+        mass: `(S, 1 + G)`.
+        readout: `(S, 1 + G, d)`.
+        values: `(S, 2, v)`.
+        classes: `(S, 2, C)`.
+        compared: `(S, 2)`, how many lists, and how many patterns.
+    """
+
+    level: Tensor
+    mass: Tensor
+    readout: Tensor
+    values: Tensor
+    classes: Tensor
+    compared: Tensor
+
+
+@dataclass(frozen=True)
+class Search:
+    """Lists, made ready for one β and for the patterns that are there now.
+
+    Attributes:
+        form: of the memory.
+        beta: β.
+        lists: the lists.
+        longest: M.
+        bias: `(n,)`, of the members: the Euclidean term, −inf where removed; or `(0,)`.
+        offsets: `(L,)`, the mean of the Euclidean term in each list.
+        counts: `(L,)`, how many members are there.
+        sums: `(L, d)`, of the members that are there.
+        values: `(n, v)`, of the members; or `(0, 0)`.
+        value_sums: `(L, v)`, of the members that are there.
+        classes: `(n,)`, the class of each member; or `(0,)`.
+        class_counts: `(L, C)`, sparse, of the members that are there.
+        beside: softmax over the patterns that came later; or None.
+        first: of each part of `beside`, the number of the block that it is of, and its first row.
+        ends: how many rows the blocks have, up to and with each.
+        exact: over all patterns.
+    """
+
+    form: Form
+    beta: float
+    lists: Lists
+    longest: float
+    bias: Tensor
+    offsets: Tensor
+    counts: Tensor
+    sums: Tensor
+    values: Tensor
+    value_sums: Tensor
+    classes: Tensor
+    class_counts: Any
+    beside: MemoryNetwork | None
+    first: list[tuple[int, int]]
+    ends: Tensor
+    exact: MemoryNetwork
+
+    @classmethod
+    def of(cls, form: Form, exact: MemoryNetwork, lists: Lists, blocks: list[Held]) -> "Search":
+        """The search over the patterns of blocks, whose first rows have lists."""
+        beta, of_each, size = exact.association.beta, lists.of_each, len(lists.sizes)
+        assert isinstance(beta, float)
+        ends = torch.tensor([len(held.segment) for held in blocks]).cumsum(0)
+        early, late, first = [], [], []
+        for number, (held, end) in enumerate(zip(blocks, ends.tolist(), strict=True)):
+            cut = min(max(0, len(lists.rows) - (end - len(held.segment))), len(held.segment))
+            early.append(_some(held, slice(0, cut)))
+            if cut < len(held.segment):
+                late.append(_some(held, slice(cut, None)))
+                first.append((number, cut))
+
+        def of_members(read: Callable[[Held], Tensor]) -> Tensor:
+            return torch.cat([read(held) for held in early])[lists.rows]
+
+        removed = of_members(removed_rows)
+        there = of_each[~removed]
+        bias, offsets = torch.empty(0), torch.zeros(size)
+        if form.similarity == "euclidean":
+            bias = beta * of_members(lambda held: held.segment.half_norms)
+            offsets = _sums(of_each, bias[:, None], size)[:, 0] / lists.sizes.clamp(min=1)
+        sums = lists.sizes[:, None] * lists.means
+        if bool(removed.any()):
+            bias = bias if len(bias) else torch.zeros(len(removed))
+            bias = bias.masked_fill(removed, -torch.inf)
+            sums = sums - _sums(of_each[removed], lists.patterns[removed].float(), size)
+        values, classes, counts = torch.empty(0, 0), torch.empty(0, dtype=torch.int64), None
+        if exact.classes is not None:
+            labels = of_members(lambda held: _values(held))
+            classes = torch.searchsorted(exact.classes, labels)
+            pairs = there.numpy(), classes[~removed].numpy()
+            once = np.ones(len(there), np.float32)
+            from scipy.sparse import csr_array
+
+            counts = csr_array((once, pairs), (size, len(exact.classes)))
+        elif exact.projection is not None:
+            values = of_members(lambda held: _values(held))
+        return cls(
+            form=form,
+            beta=beta,
+            lists=lists,
+            longest=max(held.longest for held in blocks),
+            bias=bias,
+            offsets=offsets,
+            counts=torch.bincount(there, minlength=size).float(),
+            sums=sums,
+            values=values,
+            value_sums=_sums(there, values[~removed], size) if len(values) else values,
+            classes=classes,
+            class_counts=counts,
+            beside=memory_network(replace(form, separation=Softmax()), beta, late)
+            if sum(map(len, late))
+            else None,
+            first=first,
+            ends=ends,
+            exact=exact,
+        )
+
+    def estimate(self, state: Tensor, keys: Tensor, probe: Probe) -> Estimate:
+        """One association of states `(S, d)`, whose random numbers have `keys`, `(S,)`."""
+        plan = self._plan(state, probe)
+        sums = self._sums(state, keys, plan, probe.samples)
+        known = None if self.beside is None else self.beside.partial(state, "stored")
+        null = isinstance(self.form.separation, Softmax1)
+        hidden = torch.full_like(sums.level, -torch.inf)
+        tops = torch.stack(
+            [
+                sums.level,
+                plan.control.amax(-1),
+                hidden if known is None else known.log_partition,
+                torch.zeros_like(hidden) if null else hidden,
+            ]
+        )
+        top = tops.amax(0)
+        of_sums, _, of_known, of_null = (tops - top).double().exp()[..., None]
+        each = (plan.control - top[:, None]).exp_()
+
+        mass = of_sums * sums.mass
+        exact_mass = (mass[:, :1] + of_known + of_null).clamp(min=torch.finfo().tiny)
+        expected = (each @ self.counts).double()[:, None]
+        rest_mass = expected + mass[:, 1:].sum(-1, keepdim=True)
+        # A sample of little may take away more than all: then it is left out.
+        kept = rest_mass > 0
+        rest_mass = rest_mass.where(kept, expected)
+        total = exact_mass + rest_mass
+        log_total = total.log()
+
+        readout = of_sums[..., None].float() * sums.readout
+        exact = readout[:, 0] + (0.0 if known is None else of_known.float() * known.readout)
+        rest = each @ self.sums + kept * readout[:, 1:].sum(1)
+        estimate = (exact + rest) / total.float()
+
+        # The quotient is linear in the sums up to second order: group by group, Σ a x − y Σ a.
+        off = readout[:, 1:] - estimate[:, None] * mass[:, 1:, None].float()
+        scale = (GROUPS / (GROUPS - 1)) ** 0.5 / total[:, 0]
+        off_mass = mass[:, 1:] - mass[:, 1:].mean(1, keepdim=True)
+
+        # Whatever lies in the other lists, it is a share of the weight at most, and as far as 2 M.
+        last, log_exact = sums.compared[:, :1] - 1, exact_mass.log()
+        share = torch.sigmoid(plan.most.gather(-1, last) - top[:, None] - log_exact)
+        rounding = LEAST * (1 + self.beta * self.longest * vector_norm(state, dim=-1))
+        bound = vector_norm(estimate - exact / exact_mass.float(), dim=-1)
+        bound = bound + 2 * self.longest * (share[:, 0] + rounding)
+        highest = log_exact - torch.log1p(-share)
+        log_bound = torch.maximum(log_total - log_exact, highest - log_total)[:, 0] + rounding
+
+        unseen = (plan.after.gather(-1, last) - top[:, None] - log_exact).clamp(-FARTHEST, FARTHEST)
+        beside = 0 if self.beside is None else int(self.beside.known.visible)
+        values = self._values(state, sums, each, kept, of_sums.float(), of_known.float())
+        return Estimate(
+            readout=estimate,
+            values=None if values is None else values / total.float(),
+            log_partition=(log_total[:, 0] + top).float(),
+            spread=(vector_norm(off - off.mean(1, keepdim=True), dim=(1, 2)) * scale).float(),
+            log_spread=(vector_norm(off_mass, dim=-1) * scale).float(),
+            unseen=unseen[:, 0].float(),
+            bound=bound.float(),
+            log_bound=log_bound.float(),
+            compared=sums.compared[:, 1] + beside,
+        )
+
+    def _plan(self, state: Tensor, probe: Probe) -> Plan:
+        lists, squares = self.lists, state.square().sum(-1, keepdim=True)
+        dots = state @ lists.means.T
+        if self.form.similarity == "euclidean":
+            both = squares + lists.means.square().sum(-1)
+            squares_off = (both - 2 * dots).clamp(min=0.0)
+            surely = (squares_off - LEAST * both).clamp(min=0.0)  # whatever rounding did
+            nearest = (surely.sqrt() - lists.radii).clamp(min=0.0)
+            most = 0.5 * self.beta * (squares - nearest.square())
+        else:
+            squares_off = squares
+            most = self.beta * (dots + squares.sqrt() * lists.radii)
+        scores, log_counts = self.beta * dots + self.offsets, self.counts.log()
+        spread = self.beta * (squares_off * lists.variances).sqrt()
+        gain = 0.5 * spread.square()
+        control, empty = scores + gain.clamp(max=MOST_GAIN), self.counts == 0
+        # Scores in a list taken as Gaussian: what it weighs is as of the random energy model
+        # (Derrida 1981), beyond a spread that depends on their number: that of the heaviest alone.
+        many = log_counts.clamp(min=0.0)
+        critical = (2 * many).sqrt()
+        gain = torch.where(spread < critical, gain, critical * spread - many)
+        likely = scores + log_counts + gain
+        varying = torch.minimum(torch.expm1(2 * gain), self.counts).clamp(min=LEAST)
+        doubt = likely + 0.5 * varying.log()
+        scanned = doubt.topk(min(probe.lists, doubt.shape[-1]), -1).indices
+        evenly = self.counts.expand_as(doubt).scatter(-1, scanned, 0.0)
+        evenly = evenly / evenly.sum(-1, keepdim=True).clamp(min=1.0)
+        by_doubt = doubt.scatter_(-1, scanned, -torch.inf).softmax(-1).nan_to_num_(0.0)
+
+        def after(log_weights: Tensor) -> Tensor:
+            """Log of the weight of all lists but those of `scanned` up to each of them."""
+            of_scanned = log_weights.gather(-1, scanned)
+            rest = log_weights.scatter(-1, scanned, -torch.inf).logsumexp(-1, keepdim=True)
+            onwards = torch.cat([of_scanned[:, 1:], rest], -1)
+            return onwards.flip(-1).logcumsumexp(-1).flip(-1)
+
+        return Plan(
+            scanned=scanned,
+            after=after(likely),
+            most=after(most + log_counts),
+            control=control.scatter_(-1, scanned, -torch.inf).masked_fill_(empty, -torch.inf),
+            chances=by_doubt.lerp_(evenly, EVERYWHERE),
+        )
+
+    def _sums(self, state: Tensor, keys: Tensor, plan: Plan, samples: int) -> Sums:
+        states, width = state.shape
+        classes = 0 if self.exact.classes is None else len(self.exact.classes)
+        found = Sums(
+            torch.empty(states),
+            torch.zeros(states, 1 + GROUPS, dtype=torch.float64),
+            torch.zeros(states, 1 + GROUPS, width),
+            torch.zeros(states, 2, self.values.shape[-1]),
+            torch.zeros(states, 2, classes),
+            torch.empty(states, 2, dtype=torch.int64),
+        )
+        lists, query = self.lists, self.beta * state
+        arguments = [
+            array(query),
+            array(keys).view(np.uint64),
+            *map(array, (lists.patterns, self.bias, lists.starts)),
+            *map(array, (plan.scanned, plan.after, plan.control, plan.chances)),
+            samples,
+            *map(array, (self.values, self.classes)),
+        ]
+        into = [array(getattr(found, field.name)) for field in fields(Sums)]
+        threads = max(1, min(torch.get_num_threads(), states))
+        bounds = [*pairwise(states * i // threads for i in range(threads + 1))]
+
+        def work(some: tuple[int, int]) -> None:
+            _compiled().estimate(*arguments, *some, *into)
+
+        list(pool(threads).map(work, bounds)) if threads > 1 else work(bounds[0])
+        return found
+
+    def _values(
+        self,
+        state: Tensor,
+        sums: Sums,
+        each: Tensor,
+        kept: Tensor,
+        of_sums: Tensor,
+        of_known: Tensor,
+    ) -> Tensor | None:
+        """The sums of values, `(S, v)`, or of classes, `(S, C)`."""
+        if self.exact.classes is not None:
+            found = of_sums * (sums.classes[:, 0] + kept * sums.classes[:, 1])
+            found += torch.from_numpy(self.class_counts.T @ each.numpy().T).T
+            if self.beside is not None and self.beside.classes is not None:
+                weights = self.beside.read(state).values
+                assert weights is not None
+                which = torch.searchsorted(self.exact.classes, self.beside.classes)
+                found.index_add_(-1, which, of_known * weights)
+            return found.clamp(min=0.0)
+        if self.exact.projection is None:
+            return None
+        found = of_sums * (sums.values[:, 0] + kept * sums.values[:, 1]) + each @ self.value_sums
+        if self.beside is not None:
+            found += of_known * self.beside.readout(state, "projection")
+        return found
+
+    def heaviest(self, state: Tensor, k: int, probe: Probe) -> Heaviest:
+        """The k heaviest patterns of those that are compared as they are stored.
+
+        More lists are compared where those of the probe have not k patterns.
+        """
+        k = min(k, int(self.exact.known.visible))
+        beside = 0 if self.beside is None else int(self.beside.known.visible)
+        plan = self._plan(state, probe)
+        while int(self.counts[plan.scanned].sum(-1).amin()) + beside < k:
+            probe = replace(probe, lists=2 * probe.lists)
+            plan = self._plan(state, probe)
+        bounds = torch.stack([self.lists.starts[:-1], self.lists.starts[1:]], -1)
+        row = torch.zeros(len(state), k, dtype=torch.int64)
+        score = state.new_full((len(state), k), -torch.inf)
+        for s, scanned in enumerate(plan.scanned):
+            members = torch.cat([torch.arange(*ends) for ends in bounds[scanned].tolist()])
+            scores = self.beta * (self.lists.patterns[members].float() @ state[s])
+            scores = scores + (self.bias[members] if len(self.bias) else 0.0)
+            best = scores.topk(min(k, len(scores)))
+            score[s, : len(best.values)] = best.values
+            row[s, : len(best.values)] = self.lists.rows[members[best.indices]]
+        part = torch.bucketize(row, self.ends, right=True)
+        row = row - torch.cat([self.ends.new_zeros(1), self.ends])[part]
+        if self.beside is not None:
+            found = self.beside.heaviest(state, k)
+            number, first = torch.tensor(self.first).T
+            score = torch.cat([score, found.score], -1)
+            part = torch.cat([part, number[found.part]], -1)
+            row = torch.cat([row, found.row + first[found.part]], -1)
+        best = score.topk(k, -1)
+        part, row = part.gather(-1, best.indices), row.gather(-1, best.indices)
+        return Heaviest(part, row, best.values, best.values.logsumexp(-1))
+
+
+def keys_of(state: Tensor, seed: int) -> Tensor:
+    """The key of the random numbers of each state `(S, d)`, `(S,)`: equal ones for equal states."""
+    keys = torch.empty(len(state), dtype=torch.int64)
+    bits = array(state.contiguous().view(torch.int32)).view(np.uint32)
+    _compiled().keys(bits, seed, array(keys).view(np.uint64))
+    return keys
+
+
+def removed_rows(held: Held) -> Tensor:
+    """Which rows of a segment were removed, `(n,)`."""
+    if held.removed is not None:
+        return held.removed
+    return torch.zeros(len(held.segment), dtype=torch.bool)
+
+
+def _some(held: Held, rows: slice) -> Held:
+    removed = None if held.removed is None else held.removed[rows]
+    return Held(held.segment.rows(rows), None, removed)
+
+
+def _values(held: Held) -> Tensor:
+    assert held.segment.values is not None
+    return held.segment.values
+
+
+def _sums(of_each: Tensor, rows: Tensor, lists: int) -> Tensor:
+    """The sum of the rows of each list, `(L, ·)`."""
+    total = rows.new_zeros(lists, rows.shape[-1], dtype=torch.float64)
+    return total.index_add_(0, of_each, rows.double()).float()
+
+
+@cache
+def _compiled() -> Any:
+    """The kernels, compiled at first use and cached on disk."""
+    _check.extra("numba", "memory")
+    from hopfield.memory.index import _kernel
+
+    return _kernel

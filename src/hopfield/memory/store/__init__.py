@@ -1,0 +1,1 @@
+"""The folder of a memory: files that outlast kills, power cuts and other processes."""
