@@ -1,7 +1,7 @@
 """The compiled loops of `certified`; importing this file needs numba.
 
 Sums over a tile are in float32, sums over tiles in float64, so that the bound on their rounding
-does not grow with N.
+does not grow with N. Each helper takes a slice: indices that start at 0 are what vectorises well.
 """
 
 import numba
@@ -34,56 +34,32 @@ def survey(
 
     With `read`, also Σ exp(score − level) · pattern over all of them, `(S, d)`, and the level.
     """
-    states, width = query.shape
-    rows = codes.shape[0]
-    scores = np.empty(TILE, f32)
-    part = np.empty(width, f32)
+    scores, part = np.empty(TILE, f32), np.empty(query.shape[1], f32)
     for tile in range(low, high):
-        start = tile * TILE
-        count = min(TILE, rows - start)
-        for s in range(states):
-            for j in range(count):
-                score = f32(0.0)
-                for i in range(width):
-                    score += query[s, i] * f32(codes[start + j, i])
-                scores[j] = score
+        start, end = tile * TILE, min((tile + 1) * TILE, codes.shape[0])
+        some, scaled, added = codes[start:end], scales[start:end], bias[start:end]
+        for s in range(query.shape[0]):
+            _dots(query[s], some, scaled, scores)
             top = f32(-np.inf)
-            for j in range(count):
-                scores[j] = scores[j] * scales[start + j] + bias[start + j]
+            for j in range(added.shape[0]):
+                scores[j] += added[j]
                 top = max(top, scores[j])
-            tops[s, tile] = top
             mass = f32(0.0)
             if top > f32(-np.inf):
-                for j in range(count):
+                for j in range(added.shape[0]):
                     scores[j] = exp(max(scores[j] - top, LOWEST))
                     mass += scores[j]
-                if read:
-                    part[:] = f32(0.0)
-                    for j in range(count):
-                        scores[j] *= scales[start + j]
-                    fours = count // 4 * 4
-                    for j in range(0, fours, 4):
-                        a, b, c, d = scores[j], scores[j + 1], scores[j + 2], scores[j + 3]
-                        row = start + j
-                        for i in range(width):
-                            part[i] += (
-                                a * f32(codes[row, i])
-                                + b * f32(codes[row + 1, i])
-                                + c * f32(codes[row + 2, i])
-                                + d * f32(codes[row + 3, i])
-                            )
-                    for j in range(fours, count):
-                        for i in range(width):
-                            part[i] += scores[j] * f32(codes[start + j, i])
-                    if top > level[s]:
-                        shrink = np.exp(level[s] - f64(top))
-                        for i in range(width):
-                            numerator[s, i] *= shrink
-                        level[s] = top
-                    grown = np.exp(f64(top) - level[s])
-                    for i in range(width):
-                        numerator[s, i] += grown * f64(part[i])
-            masses[s, tile] = mass
+            tops[s, tile], masses[s, tile] = top, mass
+            if read and mass > f32(0.0):
+                _weighted_sum(scores, some, scaled, part)
+                if top > level[s]:
+                    shrink = np.exp(level[s] - f64(top))
+                    for i in range(part.shape[0]):
+                        numerator[s, i] *= shrink
+                    level[s] = top
+                grown = np.exp(f64(top) - level[s])
+                for i in range(part.shape[0]):
+                    numerator[s, i] += grown * f64(part[i])
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
@@ -109,27 +85,22 @@ def weigh(
     Writes exp(score − level), how far the score may be off, and how far the pattern lies from the
     state; weight 0 beyond the last pattern.
     """
-    width = len(query)
+    dots = np.empty(TILE, f32)
     for t in range(len(tiles)):
-        start = tiles[t] * TILE
-        count = min(TILE, codes.shape[0] - start)
-        weights[t] = f32(0.0)
-        shifts[t] = f32(0.0)
-        distances[t] = f32(0.0)
-        for j in range(count):
-            dot = f32(0.0)
-            for i in range(width):
-                dot += query[i] * f32(codes[start + j, i])
-            weights[t, j] = dot * scales[start + j]
-        for j in range(count):
-            dot = weights[t, j]
-            square = squares[start + j] + f32(own_square) - f32(2.0 / beta) * dot
-            distances[t, j] = np.sqrt(max(square, f32(0.0)))
-            shifts[t, j] = f32(stretch) * errors[start + j] + f32(rounding)
-            score = f64(dot) + f64(bias[start + j]) - level
-            weights[t, j] = exp(f32(max(min(score, f64(0.0)), f64(LOWEST))))
-            if score < f64(LOWEST):
-                weights[t, j] = f32(0.0)
+        start, end = tiles[t] * TILE, min((tiles[t] + 1) * TILE, codes.shape[0])
+        added, square, error = bias[start:end], squares[start:end], errors[start:end]
+        weight, shift, distance = weights[t], shifts[t], distances[t]
+        _dots(query, codes[start:end], scales[start:end], dots)
+        weight[:] = f32(0.0)
+        shift[:] = f32(0.0)
+        distance[:] = f32(0.0)
+        for j in range(added.shape[0]):
+            apart = square[j] + f32(own_square) - f32(2.0 / beta) * dots[j]
+            distance[j] = np.sqrt(max(apart, f32(0.0)))
+            shift[j] = f32(stretch) * error[j] + f32(rounding)
+            score = f64(dots[j]) + f64(added[j]) - level
+            if score >= f64(LOWEST):
+                weight[j] = exp(f32(min(score, f64(0.0))))
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
@@ -140,17 +111,55 @@ def read(
     weights: NDArray[np.float32],
     numerator: NDArray[np.float64],
 ) -> None:
-    """Add Σ weight · pattern over some tiles to `numerator`, `(d,)`."""
-    width = codes.shape[1]
-    part = np.empty(width, f32)
+    """Add Σ weight · pattern over some tiles to `numerator`, `(d,)`; overwrites the weights."""
+    part = np.empty(codes.shape[1], f32)
     for t in range(len(tiles)):
-        start = tiles[t] * TILE
-        count = min(TILE, codes.shape[0] - start)
-        part[:] = f32(0.0)
-        for j in range(count):
-            weight = weights[t, j] * scales[start + j]
-            if weight > f32(0.0):
-                for i in range(width):
-                    part[i] += weight * f32(codes[start + j, i])
-        for i in range(width):
+        start, end = tiles[t] * TILE, min((tiles[t] + 1) * TILE, codes.shape[0])
+        _weighted_sum(weights[t], codes[start:end], scales[start:end], part)
+        for i in range(part.shape[0]):
             numerator[i] += f64(part[i])
+
+
+@numba.njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
+def _dots(
+    query: NDArray[np.float32],
+    codes: NDArray[np.int8],
+    scales: NDArray[np.float32],
+    dots: NDArray[np.float32],
+) -> None:
+    """Write the products of one state with some patterns."""
+    for j in range(codes.shape[0]):
+        dot = f32(0.0)
+        for i in range(query.shape[0]):
+            dot += query[i] * f32(codes[j, i])
+        dots[j] = dot
+    for j in range(scales.shape[0]):
+        dots[j] *= scales[j]
+
+
+@numba.njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
+def _weighted_sum(
+    weights: NDArray[np.float32],
+    codes: NDArray[np.int8],
+    scales: NDArray[np.float32],
+    total: NDArray[np.float32],
+) -> None:
+    """Write the weighted sum `(d,)` of some patterns; multiplies their scales into the weights."""
+    count, width = codes.shape
+    for j in range(scales.shape[0]):
+        weights[j] *= scales[j]
+    fours = count // 4 * 4
+    total[:] = f32(0.0)
+    for j in range(0, fours, 4):
+        a, b, c, d = weights[j], weights[j + 1], weights[j + 2], weights[j + 3]
+        four = codes[j : j + 4]
+        for i in range(width):
+            total[i] += (
+                a * f32(four[0, i])
+                + b * f32(four[1, i])
+                + c * f32(four[2, i])
+                + d * f32(four[3, i])
+            )
+    for j in range(fours, count):
+        for i in range(width):
+            total[i] += weights[j] * f32(codes[j, i])

@@ -163,8 +163,7 @@ class OneState:
     @property
     def _deepest(self) -> float:
         """The largest |bias|."""
-        visible = (part.bias[part.bias > -np.inf] for part in self.network.parts)
-        return max(float(-one.min(initial=0.0)) for one in visible)
+        return max(-part.lowest for part in self.network.parts)
 
     @property
     def _null(self) -> bool:
@@ -254,7 +253,8 @@ class OneState:
                 w, x = self._exact_weights(one.part, rows[some], top)
                 weight, numerator = weight + float(w.sum()), numerator + w @ x
             one.weights[which] = 0.0
-            kernel().read(one.part.codes, one.part.scales, one.tiles, one.weights, numerator)
+            weights = one.weights.copy()
+            kernel().read(one.part.codes, one.part.scales, one.tiles, weights, numerator)
         by_code = sum(float(one.weights.sum(dtype=np.float64)) for one in weighed)
         readout = numerator / (weight + by_code)
         gap, length = np.linalg.norm(self.state - readout), float(np.linalg.norm(readout))

@@ -45,6 +45,8 @@ class Part:
         scales: `(n,)`, float32.
         errors: `(tiles · TILE,)`, float32, how far a code may be from its pattern; 0 beyond n.
         tile_errors: `(tiles,)`, float64, the largest of a tile.
+        lowest: the least bias of a pattern that is there.
+        highest: the largest.
     """
 
     stored: Tensor
@@ -54,6 +56,8 @@ class Part:
     scales: Array
     errors: Array
     tile_errors: Array
+    lowest: float
+    highest: float
 
 
 def part_of(form: Form, beta: float, held: Held) -> Part:
@@ -67,7 +71,9 @@ def part_of(form: Form, beta: float, held: Held) -> Part:
     errors = torch.nn.functional.pad(segment.errors, (0, -len(segment) % tile))
     of_tiles = errors.view(-1, tile).amax(-1).double()
     arrays = (bias, -2 * segment.half_norms, segment.codes, segment.scales, errors, of_tiles)
-    return Part(segment.patterns, *(array.numpy() for array in arrays))
+    there = bias if held.removed is None else bias[~held.removed]
+    ends = there.aminmax() if len(there) else (torch.zeros(()), torch.zeros(()))
+    return Part(segment.patterns, *(a.numpy() for a in arrays), *(float(end) for end in ends))
 
 
 @dataclass(frozen=True)
@@ -132,7 +138,7 @@ def _level_is_high(part: Part, query: Array, longest: float) -> bool:
         kernel().survey(query, part.codes, part.scales, part.bias, *into)
     with np.errstate(divide="ignore"):
         level = (tops[:, some] + np.log(masses[:, some])).max(-1) + math.log(number)
-    highest = np.linalg.norm(query, axis=-1) * longest + part.bias.max()
+    highest = np.linalg.norm(query, axis=-1) * longest + part.highest
     return bool((level + NEGLIGIBLE > highest).sum() > 0.5 * len(query))
 
 
