@@ -1,10 +1,11 @@
 """Modern Hopfield networks: retrieval, energies and phases of continuous associative memory."""
 
-from hopfield import theory
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from hopfield.errors import ConvergenceWarning, HopfieldError
 from hopfield.functional import associate, energy, explain, partial, update
 from hopfield.head import Head, from_head
-from hopfield.memory import Memory
 from hopfield.nn import (
     Hopfield,
     HopfieldDecoderLayer,
@@ -18,6 +19,10 @@ from hopfield.reduction import Partial, merge
 from hopfield.retrieval import Retrieval, Trajectory, retrieve
 from hopfield.separation import Entmax, Separation, Softmax, Softmax1, Sparsemax, TopK
 from hopfield.settings import Settings
+
+if TYPE_CHECKING:
+    from hopfield import theory
+    from hopfield.memory import Memory
 
 __all__ = [
     "ConvergenceWarning",
@@ -55,3 +60,18 @@ __all__ = [
     "theory",
     "update",
 ]
+
+# Imported when they are first used.
+LATER = {"Memory": "hopfield.memory", "memory": "hopfield", "theory": "hopfield"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if LATER[name] == __name__:
+        return import_module(f"{__name__}.{name}")
+    return getattr(import_module(LATER[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
