@@ -367,3 +367,19 @@ def test_as_a_process(folder):
     assert (done.returncode, done.stdout) == (3, "")
     assert "is missing" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_index_is_made_and_asked(folder, x, capsys):
+    pytest.importorskip("faiss")
+    path, out = folder / "memory", folder / "found.safetensors"
+    assert memory("create", path, "--from", folder / "x.npy", "--beta", 2) == 0
+    assert memory("retrieve", path, folder / "few.npy", "--lists", 4) == 1
+    assert "has no index; build_index() makes one" in capsys.readouterr().err
+    assert printed(capsys, "index", path, "--lists", 10)["index"] is True
+    assert memory("retrieve", path, folder / "few.npy", "--lists", 10, "--out", out) == 0
+    torch.testing.assert_close(
+        loaded(out), Memory.open(path).retrieve(x[:3]).state, atol=1e-4, rtol=1e-4
+    )
+    assert (loaded(out, "interval") < 1e-3).all()
+    assert memory("retrieve", path, folder / "few.npy", "--samples", 3) == 1
+    assert "samples is 3" in capsys.readouterr().err

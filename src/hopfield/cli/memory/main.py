@@ -1,6 +1,6 @@
 """`hopfield memory COMMAND`: each command is a function of `hopfield.memory`."""
 
-from hopfield.cli.memory import add, check, compact, create, info, remove, retrieve
+from hopfield.cli.memory import add, check, compact, create, index, info, remove, retrieve
 
 COMMANDS = {
     "create": create,
@@ -10,4 +10,5 @@ COMMANDS = {
     "info": info,
     "check": check,
     "compact": compact,
+    "index": index,
 }

@@ -16,6 +16,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rtol", type=float, help="of a memory with --scan int8: proved error, in pattern lengths"
     )
+    parser.add_argument(
+        "--lists", type=int, help="ask the index: compare so many lists (all patterns)"
+    )
+    parser.add_argument("--samples", type=int, help="and so many patterns of other lists")
     parser.add_argument("--k", type=int, help="also the patterns that states then rest on most")
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help=f"{FILES}; of .npy each array in a file"
@@ -24,10 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run `hopfield.memory.files.retrieving.retrieve_file` and print what was found."""
-    from hopfield.memory import Memory
+    from hopfield.memory import Memory, Probe
     from hopfield.memory.files.retrieving import retrieve_file
 
     names = ("column", "steps", "tol", "rtol", "k", "out")
     chosen = {name: getattr(options, name) for name in names}
+    asked = {name: getattr(options, name) for name in ("lists", "samples")}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    chosen["index"] = Probe(**asked) if asked else None
     with Memory.open(options.path) as memory:
         tell(options, retrieve_file(memory, options.file, progress=True, **chosen))

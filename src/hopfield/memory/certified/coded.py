@@ -69,11 +69,19 @@ def part_of(form: Form, beta: float, held: Held) -> Part:
     assert segment.scales is not None
     assert segment.errors is not None
     errors = torch.nn.functional.pad(segment.errors, (0, -len(segment) % tile))
-    of_tiles = errors.view(-1, tile).amax(-1).double()
-    arrays = (bias, -2 * segment.half_norms, segment.codes, segment.scales, errors, of_tiles)
     there = bias if held.removed is None else bias[~held.removed]
-    ends = there.aminmax() if len(there) else (torch.zeros(()), torch.zeros(()))
-    return Part(segment.patterns, *(a.numpy() for a in arrays), *(float(end) for end in ends))
+    lowest, highest = there.aminmax() if len(there) else bias.new_zeros(2)
+    return Part(
+        stored=segment.patterns,
+        bias=bias.numpy(),
+        squares=(-2 * segment.half_norms).numpy(),
+        codes=segment.codes.numpy(),
+        scales=segment.scales.numpy(),
+        errors=errors.numpy(),
+        tile_errors=errors.view(-1, tile).amax(-1).double().numpy(),
+        lowest=float(lowest),
+        highest=float(highest),
+    )
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,15 @@ from hopfield import _check
 from hopfield.errors import ConvergenceWarning, FileError
 from hopfield.memory.files.results import beside, check_results, write_results
 from hopfield.memory.files.vectors import Vectors, located, read_states
+from hopfield.memory.index.search import Probe
 from hopfield.memory.memory import Memory
 
 STATES_AT_ONCE = 1024
 NUMBERS_AT_ONCE = 2**24
 SHOWN = 20
 NAMES = (
-    *("readout", "labels", "label_weights", "state", "steps", "converged", "change", "bound"),
+    *("readout", "labels", "label_weights", "state", "steps", "converged", "change"),
+    *("bound", "interval"),
     *("ids", "weights", "left_out"),
 )
 
@@ -74,6 +76,7 @@ def retrieve_file(
     steps: int = 1,
     tol: float | None = None,
     rtol: float | None = None,
+    index: Probe | None = None,
     k: int | None = None,
     out: str | PathLike[str] | None = None,
     progress: bool = False,
@@ -87,11 +90,12 @@ def retrieve_file(
         steps: as for `Memory.retrieve`.
         tol: as for `Memory.retrieve`.
         rtol: as for `Memory.retrieve`.
+        index: as for `Memory.retrieve`.
         k: also the patterns that each state rests on most in the end, so many.
         out: a file for what was found, in a format of `write_results`: "readout" where there are
             values, "labels" and "label_weights" where these are labels; "state"; with `tol`
-            "steps", "converged" and "change"; with scan="int8" the proved "bound"; with `k` "ids",
-            "weights" and "left_out".
+            "steps", "converged" and "change"; with scan="int8" the proved "bound"; with `index` the
+            "interval" of the read-out; with `k` "ids", "weights" and "left_out".
         progress: show it on stderr.
 
     Raises:
@@ -115,8 +119,8 @@ def retrieve_file(
             for batch in states.batches(rows):
                 with located(batch, states):
                     memory.form.states(batch.patterns)
-                found = _retrieved(memory, batch.patterns, steps, tol, rtol)
-                heaviest = _heaviest(memory, found["state"], k or 1) if k or few else {}
+                found = _retrieved(memory, batch.patterns, steps, tol, rtol, index)
+                heaviest = _heaviest(memory, found["state"], k or 1, index) if k or few else {}
                 kept.append({name: one for name, one in found.items() if one.dim() == 1} | heaviest)
                 bar.update(len(batch))
                 yield found | (heaviest if k else {})
@@ -152,11 +156,16 @@ def _check_out(out: Path, memory: Memory, states: Vectors) -> None:
 
 
 def _retrieved(
-    memory: Memory, noisy: Tensor, steps: int, tol: float | None, rtol: float | None
+    memory: Memory,
+    noisy: Tensor,
+    steps: int,
+    tol: float | None,
+    rtol: float | None,
+    index: Probe | None,
 ) -> dict[str, Tensor]:
     with warnings.catch_warnings():  # how many converged is part of the result
         warnings.simplefilter("ignore", ConvergenceWarning)
-        found = memory.retrieve(noisy, steps=steps, tol=tol, rtol=rtol)
+        found = memory.retrieve(noisy, steps=steps, tol=tol, rtol=rtol, index=index)
     results = {}
     if found.classes is not None:
         results["labels"] = found.labels
@@ -168,11 +177,13 @@ def _retrieved(
         results |= {"steps": found.steps, "converged": found.converged, "change": found.change}
     if found.certificate is not None:
         results["bound"] = found.certificate.bound.float()
+    if found.interval is not None:
+        results["interval"] = found.interval.error
     return results
 
 
-def _heaviest(memory: Memory, state: Tensor, k: int) -> dict[str, Tensor]:
-    found = memory.associate(state, k)
+def _heaviest(memory: Memory, state: Tensor, k: int, index: Probe | None) -> dict[str, Tensor]:
+    found = memory.associate(state, k, index=index)
     return {"ids": found.ids, "weights": found.weights, "left_out": found.left_out}
 
 
