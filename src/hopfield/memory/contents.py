@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -35,6 +36,12 @@ class Held:
         """The ids that are there."""
         ids = self.segment.ids
         return ids if self.removed is None else ids[~self.removed]
+
+    @cached_property
+    def classes(self) -> Tensor:
+        """The labels that there are, `(C,)`, those of rows that were removed included."""
+        values = self.segment.values
+        return self.segment.ids[:0] if values is None else values.unique()
 
     @property
     def longest(self) -> float:

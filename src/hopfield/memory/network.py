@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -48,13 +49,33 @@ class MemoryNetwork(Network):
         parts: a network for each segment; its bias removes patterns and has the Euclidean term.
         labels: of each part, `(n,)`, in place of a projection; or None.
         classes: the labels that there are, `(C,)`; or None.
-        known: what the energy needs besides the log-partition.
+        blocks: the segments.
     """
 
     parts: tuple[DenseNetwork, ...]
     labels: tuple[Tensor, ...] | None
     classes: Tensor | None
-    known: Ground
+    blocks: tuple[Held, ...]
+
+    @cached_property
+    def visible(self) -> int:
+        """How many patterns there are."""
+        return sum(map(len, self.blocks))
+
+    @cached_property
+    def known(self) -> Ground:
+        """What the energy needs besides the log-partition."""
+        device = self.parts[0].stored.device
+        biases, squares = [], []
+        for part, held in zip(self.parts, self.blocks, strict=True):
+            bias, norms = part.association.bias, held.segment.half_norms
+            biases.append(torch.zeros_like(norms) if bias is None else bias[0])
+            squares.append(-2 * norms.masked_fill(biases[-1].isneginf(), 0.0).amin())
+        separation = self.association.separation
+        lone = separation.conjugate(torch.cat(biases)[None])
+        visible = torch.tensor([self.visible], device=device)
+        ground = Partial(lone.new_empty(1, 0), lone, separation)
+        return Ground(ground, torch.stack(squares).amax()[None], visible)
 
     @property
     def states_are_alike(self) -> bool:
@@ -133,7 +154,7 @@ class MemoryNetwork(Network):
     @torch.no_grad()
     def heaviest(self, state: Tensor, k: int) -> Heaviest:
         """The k patterns with the highest scores, in one pass."""
-        k = min(k, int(self.known.visible))
+        k = min(k, self.visible)
         score = state.new_empty(len(state), 0)
         part = row = state.new_empty(len(state), 0, dtype=torch.int64)
         partitions = []
@@ -196,8 +217,8 @@ def memory_network(form: Form, beta: float, blocks: Iterable[Held]) -> MemoryNet
         projection=None if labels or values[0] is None else "blocks",
         parts=parts,
         labels=None if known is None else tuple(known),
-        classes=None if known is None else torch.cat([one.unique() for one in known]).unique(),
-        known=_ground(separation, blocks, biases),
+        classes=torch.cat([held.classes for held in blocks]).unique() if labels else None,
+        blocks=tuple(blocks),
     )
 
 
@@ -208,20 +229,3 @@ def bias_of(form: Form, beta: float, held: Held) -> Tensor | None:
         return bias
     bias = torch.zeros_like(held.segment.half_norms) if bias is None else bias
     return bias.masked_fill(held.removed, -torch.inf)
-
-
-def _ground(separation: Separation, blocks: list[Held], biases: list[Tensor | None]) -> Ground:
-    device = blocks[0].segment.patterns.device
-    visible = torch.tensor([sum(map(len, blocks))], device=device)
-    pairs = zip(blocks, biases, strict=True)
-    whole = [
-        torch.zeros(len(held.segment), device=device) if bias is None else bias
-        for held, bias in pairs
-    ]
-    lone = separation.conjugate(torch.cat(whole)[None])
-    squares = [
-        -2 * held.segment.half_norms.masked_fill(bias.isneginf(), 0.0).amin()
-        for held, bias in zip(blocks, whole, strict=True)
-    ]
-    bias = Partial(lone.new_empty(1, 0), lone, separation)
-    return Ground(bias, torch.stack(squares).amax()[None], visible)

@@ -199,7 +199,7 @@ class OneState:
 
     @property
     def _patterns(self) -> int:
-        return int(self.network.network.known.visible)
+        return self.network.network.visible
 
     @property
     def _budget(self) -> int:

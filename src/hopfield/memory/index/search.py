@@ -292,7 +292,7 @@ class Search:
         log_bound = torch.maximum(log_total - log_exact, highest - log_total)[:, 0] + rounding
 
         unseen = (plan.after.gather(-1, last) - top[:, None] - log_exact).clamp(-FARTHEST, FARTHEST)
-        beside = 0 if self.beside is None else int(self.beside.known.visible)
+        beside = 0 if self.beside is None else self.beside.visible
         values = self._values(state, sums, each, kept, of_sums.float(), of_known.float())
         return Estimate(
             readout=estimate,
@@ -411,8 +411,8 @@ class Search:
 
         More lists are compared where those of the probe have not k patterns.
         """
-        k = min(k, int(self.exact.known.visible))
-        beside = 0 if self.beside is None else int(self.beside.known.visible)
+        k = min(k, self.exact.visible)
+        beside = 0 if self.beside is None else self.beside.visible
         plan = self._plan(state, probe)
         while int(self.counts[plan.scanned].sum(-1).amin()) + beside < k:
             probe = replace(probe, lists=2 * probe.lists)

@@ -136,7 +136,7 @@ class ShardNetwork(Network):
             tags: what each pattern of this process is to be told by, `(n,)`, int64.
         """
         k = min(k, int(self.known.visible))
-        own = replace(self.own, known=self.known).heaviest(state, k)
+        own = self.own.heaviest(state, k)
         first = torch.tensor([0, *(len(part.stored) for part in self.own.parts)]).cumsum(0)
         tag = tags[own.row + first.to(own.part.device)[own.part]]
         missing = k - own.score.shape[-1]

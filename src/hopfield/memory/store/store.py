@@ -43,8 +43,8 @@ class Store:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.manifest = manifest.read(path)
+        self.path = Path(os.path.abspath(path))
+        self.manifest = manifest.read(self.path)
         self._lock: FileLock | None = None
         self._owner = 0
         self._logged: Any = hashlib.sha256()
