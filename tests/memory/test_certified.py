@@ -140,6 +140,57 @@ def test_values_are_read_exactly_and_all_lasts(tmp_path):
     torch.testing.assert_close(opened.retrieve(noisy, steps=3, tol=9.0).readout, found.readout)
 
 
+def test_a_pattern_whose_code_is_far_too_low_is_not_lost():
+    """The heaviest pattern scores 97 nats too low by its code, and another one too high."""
+    n = 100
+    noisy = torch.zeros(1, n + 1)
+    noisy[0, 1:] = 1.0
+    high, low, rest = torch.zeros(1, n + 1), torch.full((1, n + 1), 0.49), torch.zeros(200, n + 1)
+    high[0, 1:89], rest[:, 1:] = 0.51, -5.3
+    stored = torch.cat([high, low, rest])
+    stored[:, 0] = 127.0
+    memory = Memory(n + 1, 1.0, scan="int8")
+    memory.add(stored)
+    for rtol in (None, 1e-3):
+        found = memory.retrieve(noisy, rtol=rtol)
+        expected, _ = exact(noisy, stored, 1.0, "dot", "softmax")
+        partition = hopfield.partial(noisy.double(), stored.double(), beta=1.0).log_partition
+        seen = found.certificate
+        assert ((found.state.double() - expected).norm(dim=-1) <= seen.bound).all()
+        assert ((seen.log_partition - partition).abs() <= seen.log_partition_bound).all()
+
+
+@pytest.mark.parametrize("separation", ["softmax", "softmax1"])
+@pytest.mark.parametrize("scale", [1e-20, 1.0, 255.0, 1e4])
+def test_patterns_of_any_length(scale, separation):
+    generator = torch.Generator().manual_seed(4)
+    stored = scale * torch.rand(300, 40, generator=generator)
+    stored[7] *= 1e-4
+    for beta in (1e-3, 1.0, 1e5):
+        memory = Memory(40, beta, separation=separation, scan="int8")
+        memory.add(stored)
+        for rtol in (None, 1e-3):
+            found = memory.retrieve(stored[:5], rtol=rtol)
+            expected, _ = exact(stored[:5], stored, beta, "dot", separation)
+            assert found.state.isfinite().all()
+            error = (found.state.double() - expected).norm(dim=-1)
+            assert (error <= found.certificate.bound).all()
+
+
+@pytest.mark.parametrize("beta", [20.0, 100.0, 1e4])
+@pytest.mark.parametrize("kind", ["scattered", "clustered"])
+def test_few_patterns_are_compared_where_one_carries_the_weight(kind, beta):
+    generator = torch.Generator().manual_seed(5)
+    stored = of_kind(kind, 20_000, 128, generator)
+    memory = Memory(128, beta, scan="int8")
+    memory.add(stored)
+    weights = hopfield.associate(stored[:5], stored, beta=beta)
+    seen = memory.retrieve(stored[:5]).certificate
+    assert (seen.rescored <= 200).all()
+    if (weights.amax(-1) > 0.999).all():
+        assert (seen.bound <= 1e-3 * stored.norm(dim=-1).max()).all()
+
+
 def test_bad_input():
     memory = Memory(16, 1.0, scan="int8")
     memory.add(torch.randn(100, 16))

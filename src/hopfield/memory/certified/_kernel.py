@@ -76,31 +76,29 @@ def weigh(
     rounding: float,
     beta: float,
     own_square: float,
-    weights: NDArray[np.float32],
+    scores: NDArray[np.float32],
     shifts: NDArray[np.float32],
     distances: NDArray[np.float32],
 ) -> None:
     """For the patterns of some tiles, `(tiles, TILE)` each, for one state `query`, `(d,)`.
 
-    Writes exp(score − level), how far the score may be off, and how far the pattern lies from the
-    state; weight 0 beyond the last pattern.
+    Writes score − level, how far the score may be off, and how far the pattern lies from the state;
+    a score of −inf beyond the last pattern.
     """
     dots = np.empty(TILE, f32)
     for t in range(len(tiles)):
         start, end = tiles[t] * TILE, min((tiles[t] + 1) * TILE, codes.shape[0])
         added, square, error = bias[start:end], squares[start:end], errors[start:end]
-        weight, shift, distance = weights[t], shifts[t], distances[t]
+        own, shift, distance = scores[t], shifts[t], distances[t]
         _dots(query, codes[start:end], scales[start:end], dots)
-        weight[:] = f32(0.0)
+        own[:] = f32(-np.inf)
         shift[:] = f32(0.0)
         distance[:] = f32(0.0)
         for j in range(added.shape[0]):
             apart = square[j] + f32(own_square) - f32(2.0 / beta) * dots[j]
             distance[j] = np.sqrt(max(apart, f32(0.0)))
             shift[j] = f32(stretch) * error[j] + f32(rounding)
-            score = f64(dots[j]) + f64(added[j]) - level
-            if score >= f64(LOWEST):
-                weight[j] = exp(f32(min(score, f64(0.0))))
+            own[j] = f32(f64(dots[j]) + f64(added[j]) - level)
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")

@@ -33,13 +33,15 @@ from hopfield.separation import Softmax1
 
 UNIT, UNIT64 = 2.0**-24, 2.0**-53  # rounding of float32 and of float64
 LEAST = 2.0**-149  # the least number above 0 in float32
+LEAST_NORMAL = 2.0**-126  # products below it may be taken as 0
 OF_WEIGHTS = 1.3e-5  # relative error of an exponential, its argument, and a sum over a tile
 LEFT_OUT, SURE = 0.05, 0.8  # shares of the bound for what is left out, and for the others
 EASY, BUDGET = 1e-3, 0.01  # bound in units of M, share of the patterns: if nothing is asked for
-FEW = 0.1  # of the tiles; where more weigh, comparing a few patterns gains little
+FEW, FEW_TILES = 0.1, 1500  # looked at where no bound is asked for: a share, and at least so many
 ATTEMPTS = (1.0, 0.4, 0.1)  # shares of the bound that are tried for before all are compared
 MOST_COMPARED = 0.25  # of the patterns; beyond, comparing all takes no longer
-UNKNOWN = 50.0  # nats that a score may be off; then its code says nothing
+UNKNOWN = 300.0  # nats that a score may be off; then its code says nothing
+LEAST_SCORE = -700.0  # below the top; e to that is about the least number of float64
 ROWS_AT_ONCE, TILES_AT_ONCE = 4096, 2**24
 
 
@@ -179,23 +181,79 @@ class OneState:
         tops = self.survey.tops[self.index].astype(np.float64)
         top = max(tops.max(), 0.0) if self._null else tops.max()
         shifts = self._reach * errors + rounding
-        if not math.isfinite(top) or shifts.max() > UNKNOWN:
+        if not (math.isfinite(top) and math.isfinite(radius**2)) or shifts.max() > UNKNOWN:
             return None
         masses = self.survey.masses[self.index] * np.exp(np.minimum(tops - top, 0.0))
-        null = math.exp(-top) if self._null else 0.0
+        view = View(top, math.exp(-top) if self._null else 0.0, rounding, radius, masses, shifts)
         stretched = masses * np.exp(shifts)
-        least = null + float((masses * np.exp(-shifts)).sum())
+        least = view.null + float((masses * np.exp(-shifts)).sum())
         costs = masses * _terms(shifts, 2 * radius, errors)
         if self.survey.numerator is not None and costs.sum() <= SURE * limit * least:
-            return self._as_surveyed(top, null, masses, shifts, radius)
+            return self._looked_at(view, np.zeros(len(costs), bool), ~np.zeros(len(costs), bool), 0)
         order = (2 * radius * stretched).argsort()
-        left_out = np.empty(len(order), dtype=bool)
-        left_out[order] = (2 * radius * stretched[order]).cumsum() <= LEFT_OUT * limit * least
-        if network.rtol is None and (~left_out).mean() > FEW:
-            return self._as_surveyed(top, null, masses, shifts, radius)
-        omitted = float(stretched[left_out].sum())
-        goal = SURE * limit * least
-        return self._compared(~left_out, top, null, omitted, rounding, radius, goal)
+        light = np.empty(len(order), dtype=bool)
+        light[order] = (2 * radius * stretched[order]).cumsum() <= LEFT_OUT * limit * least
+        looked_at, rest = ~light, np.zeros_like(light)
+        few = max(int(FEW * len(costs)), FEW_TILES)
+        if network.rtol is None and looked_at.sum() > few:
+            looked_at = np.zeros_like(light)
+            looked_at[costs.argpartition(len(costs) - few)[-few:]] = True
+            rest = ~looked_at
+        return self._looked_at(view, looked_at, rest, SURE * limit * least)
+
+    def _looked_at(self, view: "View", some: Array, rest: Array, goal: float) -> Lone | None:
+        """The association with some tiles looked at pattern by pattern.
+
+        Of these the patterns with the largest terms are compared as they are stored, and the others
+        read out by their codes. The rest of the tiles is read out whole; other tiles are left out.
+        """
+        weighed = [*self._weighed(some, view)]
+        of_terms = [
+            one.weights * _terms(one.shifts, np.minimum(one.distances, 2 * view.radius), one.errors)
+            for one in weighed
+        ]
+        threshold = self._threshold(np.concatenate([t.ravel() for t in of_terms]), goal)
+        chosen = [t >= threshold for t in of_terms]
+        compared = sum(int(which.sum()) for which in chosen)
+        if self.network.rtol is not None and compared > MOST_COMPARED * self._patterns:
+            return None
+        weight, numerator, off_in_sums = view.null, np.zeros(len(self.state)), 0.0
+        if rest.any():
+            numerator += self._read(view)
+            for one in weighed:  # what was read with the rest
+                own = np.zeros_like(numerator)
+                one.read(one.weights, own)
+                numerator -= own
+                off_in_sums += 2 * OF_WEIGHTS * float(one.weights.sum())
+            off_in_sums += 80 * UNIT * float(view.masses.sum())
+        by_code = float(view.masses[rest].sum())
+        for one, which in zip(weighed, chosen, strict=True):
+            rows = (one.tiles[:, None] * kernel().TILE + np.arange(kernel().TILE))[which]
+            for block in tiles(len(rows), ROWS_AT_ONCE):
+                w, x = self._exact_weights(one.part, rows[block], view.top)
+                weight, numerator = weight + float(w.sum()), numerator + w @ x
+            one.weights[which] = 0.0
+            one.read(one.weights, numerator)
+            by_code += float(one.weights.sum())
+        readout = numerator / (weight + by_code)
+        gap, length = np.linalg.norm(self.state - readout), float(np.linalg.norm(readout))
+        masses, shifts, errors = view.masses[rest], view.shifts[rest], self._errors[rest]
+        off = float((masses * _terms(shifts, view.radius + length, errors)).sum())
+        least = weight + float((masses * np.exp(-shifts)).sum())
+        most = weight + float((masses * np.exp(shifts)).sum())
+        for one in weighed:
+            apart = np.minimum(one.distances + gap, view.radius + length)
+            off += float((one.weights * _terms(one.shifts, apart, one.errors)).sum())
+            least += float((one.weights * np.exp(-one.shifts)).sum())
+            most += float((one.weights * np.exp(one.shifts)).sum())
+        out = ~(some | rest)
+        omitted = float((view.masses[out] * np.exp(view.shifts[out])).sum())
+        omitted += self._patterns * math.exp(LEAST_SCORE + float(view.shifts.max()))
+        off += omitted * (view.radius + length) + off_in_sums * view.radius
+        off += (80 * UNIT * by_code + self._patterns * LEAST_NORMAL) * view.radius
+        log_bound = math.log((most + omitted) / least) + (1e3 + self._patterns) * UNIT64
+        log_partition = view.top + math.log(weight + by_code)
+        return self._lone(readout, log_partition, off / least, log_bound, compared)
 
     @property
     def _patterns(self) -> int:
@@ -206,114 +264,78 @@ class OneState:
         """How many patterns are compared where no bound is asked for."""
         return int(BUDGET * self._patterns)
 
-    def _as_surveyed(
-        self, top: float, null: float, masses: Array, shifts: Array, radius: float
-    ) -> Lone:
-        """Nothing compared: what the scan read out."""
+    def _read(self, view: "View") -> Array:
+        """Σ exp(ŝ − top) x̂ over all patterns, which the scan has read out, or does now."""
         seen, own = self.survey, self.index
         if seen.numerator is None:
             query = self.query[None]
             seen, own = survey(self.network.parts, query, self.network.longest, reads=True), 0
         assert seen.numerator is not None
-        weight = float(masses.sum())
-        readout = math.exp(seen.level[own] - top) * seen.numerator[own] / (weight + null)
-        apart = radius + float(np.linalg.norm(readout))
-        off = masses * _terms(shifts, apart, self._errors)
-        off_in_sum = 80 * UNIT * weight * radius
-        least = null + float((masses * np.exp(-shifts)).sum())
-        most = null + float((masses * np.exp(shifts)).sum())
-        bound = (float(off.sum()) + off_in_sum) / least
-        return self._lone(readout, top + math.log(weight + null), bound, math.log(most / least), 0)
+        numerator: Array = math.exp(seen.level[own] - view.top) * seen.numerator[own]
+        return numerator
 
-    def _compared(
-        self,
-        looked_at: Array,
-        top: float,
-        null: float,
-        omitted: float,
-        rounding: float,
-        radius: float,
-        goal: float,
-    ) -> Lone | None:
-        """The patterns with the largest terms compared as they are stored, the others by codes."""
-        weighed = [*self._weighed(looked_at, top, rounding, radius)]
-        of_terms = [
-            one.weights * _terms(one.shifts, np.minimum(one.distances, 2 * radius), one.errors)
-            for one in weighed
-        ]
-        threshold = self._threshold(np.concatenate([t.ravel() for t in of_terms]), goal)
-        chosen = [t >= threshold for t in of_terms]
-        compared = sum(int(c.sum()) for c in chosen)
-        if self.network.rtol is not None and compared > MOST_COMPARED * self._patterns:
-            return None
-        weight, numerator = null, np.zeros(len(self.state))
-        for one, which in zip(weighed, chosen, strict=True):
-            rows = (one.tiles[:, None] * kernel().TILE + np.arange(kernel().TILE))[which]
-            for some in tiles(len(rows), ROWS_AT_ONCE):
-                w, x = self._exact_weights(one.part, rows[some], top)
-                weight, numerator = weight + float(w.sum()), numerator + w @ x
-            one.weights[which] = 0.0
-            weights = one.weights.copy()
-            kernel().read(one.part.codes, one.part.scales, one.tiles, weights, numerator)
-        by_code = sum(float(one.weights.sum(dtype=np.float64)) for one in weighed)
-        readout = numerator / (weight + by_code)
-        gap, length = np.linalg.norm(self.state - readout), float(np.linalg.norm(readout))
-        off, least, most = 80 * UNIT * by_code * radius, weight, weight + omitted
-        for one in weighed:
-            apart = np.minimum(one.distances + gap, radius + length)
-            terms = one.weights * _terms(one.shifts, apart, one.errors)
-            off += float(terms.sum(dtype=np.float64))
-            least += float((one.weights * np.exp(-one.shifts)).sum(dtype=np.float64))
-            most += float((one.weights * np.exp(one.shifts)).sum(dtype=np.float64))
-        off += omitted * (radius + length)
-        log_partition = top + math.log(weight + by_code)
-        return self._lone(readout, log_partition, off / least, math.log(most / least), compared)
-
-    def _weighed(
-        self, looked_at: Array, top: float, rounding: float, radius: float
-    ) -> Iterator["Weighed"]:
+    def _weighed(self, some: Array, view: "View") -> Iterator["Weighed"]:
         first = 0
         # ‖x̂‖² is ‖x‖² up to this, and the score tells 2 ξ·x̂ up to its rounding
-        slack = 2 * radius * float(self._errors.max()) + 2 * rounding / self.beta
-        own_square = float(self.state @ self.state) + slack + 1e-6 * radius**2
+        slack = 2 * view.radius * float(self._errors.max()) + 2 * view.rounding / self.beta
+        own_square = float(self.state @ self.state) + slack + 1e-6 * view.radius**2
         for part in self.network.parts:
             number = len(part.tile_errors)
-            which = looked_at[first : first + number].nonzero()[0]
+            which = some[first : first + number].nonzero()[0]
             first += number
-            weights, shifts, distances = np.empty((3, len(which), kernel().TILE), np.float32)
+            scores, shifts, distances = np.empty((3, len(which), kernel().TILE), np.float32)
             codes = (part.codes, part.scales, part.bias, part.errors, part.squares)
-            numbers = (top, self._reach, rounding, self.beta, own_square)
-            kernel().weigh(self.query, *codes, which, *numbers, weights, shifts, distances)
+            numbers = (view.top, self._reach, view.rounding, self.beta, own_square)
+            kernel().weigh(self.query, *codes, which, *numbers, scores, shifts, distances)
             errors = part.errors.reshape(-1, kernel().TILE)[which]
-            yield Weighed(part, which, weights, shifts, distances, errors)
+            with np.errstate(under="ignore"):
+                weights = np.exp(
+                    scores,
+                    dtype=np.float64,
+                    where=scores >= LEAST_SCORE,
+                    out=np.zeros(scores.shape),
+                )
+            yield Weighed(part, which, weights, shifts.astype(np.float64), distances, errors)
 
     def _threshold(self, terms: Array, goal: float) -> float:
         """From which term on patterns are compared, so that the others sum up to the goal."""
         rising = np.sort(terms)
         kept = int(np.searchsorted(rising.cumsum(dtype=np.float64), goal, side="right"))
-        if self.network.rtol is None:
-            kept = max(kept, len(rising) - self._budget)
-        return float(rising[kept]) if kept < len(rising) else math.inf
+        if kept == len(rising):
+            return math.inf
+        if self.network.rtol is not None or len(rising) - kept <= self._budget:
+            return float(rising[kept])
+        at_most = rising[len(rising) - self._budget - 1]  # terms like it are too many
+        return float(np.nextafter(at_most, math.inf))
 
-    def _exact_weights(self, part: Part, rows: Array | slice, top: float) -> tuple[Array, Array]:
+    def _exact_weights(self, part: Part, rows: Array, top: float) -> tuple[Array, Array]:
         """exp(score − top) and the patterns of some rows, in float64."""
+        scores, x = self._exact_scores(part, rows)
+        return np.exp(scores - top), x
+
+    def _exact_scores(self, part: Part, rows: Array | slice) -> tuple[Array, Array]:
+        """Scores and patterns of some rows, in float64."""
         bias = part.bias[rows].astype(np.float64)
         x = part.stored[rows if isinstance(rows, slice) else torch.from_numpy(rows)]
         wide = x.double().numpy()
         if self.network.euclidean:
             halves = -0.5 * self.beta * (wide * wide).sum(-1)
             bias = np.where(np.isneginf(bias), bias, halves)
-        return np.exp(self.beta * (wide @ self.state) + bias - top), wide
+        return self.beta * (wide @ self.state) + bias, wide
 
     def _exact(self) -> Lone:
         """All patterns compared as they are stored, in float64."""
-        top = float(self.survey.tops[self.index].max())
-        top = max(top, 0.0) if self._null or not math.isfinite(top) else top
-        weight, numerator = math.exp(-top) if self._null else 0.0, np.zeros(len(self.state))
+        top, weight = (0.0, 1.0) if self._null else (-math.inf, 0.0)
+        numerator = np.zeros(len(self.state))
         for part in self.network.parts:
             for some in tiles(len(part.bias), ROWS_AT_ONCE):
-                w, x = self._exact_weights(part, some, top)
-                weight, numerator = weight + float(w.sum()), numerator + w @ x
+                scores, x = self._exact_scores(part, some)
+                higher = max(top, float(scores.max()))
+                if higher == -math.inf:
+                    continue
+                shrink, top = math.exp(top - higher), higher
+                w = np.exp(scores - top)
+                weight, numerator = weight * shrink + float(w.sum()), numerator * shrink + w @ x
         size = self._reach * self.network.longest + self._deepest
         relative = 4 * UNIT64 * (self._patterns + len(self.state) + 64) * (1 + size)
         bound = 2 * self.network.longest * relative
@@ -343,13 +365,34 @@ class OneState:
 
 
 @dataclass(frozen=True)
+class View:
+    """What the scan says of one state.
+
+    Attributes:
+        top: the level that weights are relative to.
+        null: the weight of the null pattern.
+        rounding: ρ.
+        radius: no x̂ is longer.
+        masses: `(tiles,)`, Σ ŵ of each tile.
+        shifts: `(tiles,)`, the largest δ of each.
+    """
+
+    top: float
+    null: float
+    rounding: float
+    radius: float
+    masses: Array
+    shifts: Array
+
+
+@dataclass(frozen=True)
 class Weighed:
     """The patterns of some tiles of a part as codes tell of them, `(tiles, TILE)` each.
 
     Attributes:
         part: the part.
         tiles: their numbers.
-        weights: exp(ŝ_i − top); 0 beyond the last pattern.
+        weights: ŵ_i = exp(ŝ_i − top); 0 beyond the last pattern.
         shifts: δ_i.
         distances: ‖x̂_i − ξ‖, at most.
         errors: e_i.
@@ -361,6 +404,11 @@ class Weighed:
     shifts: Array
     distances: Array
     errors: Array
+
+    def read(self, weights: Array, numerator: Array) -> None:
+        """Add what these weights read out by the codes."""
+        given = (self.part.codes, self.part.scales, self.tiles, weights.astype(np.float32))
+        kernel().read(*given, numerator)
 
 
 def _terms(shifts: Array, apart: Array | float, errors: Array) -> Array:
