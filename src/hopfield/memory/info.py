@@ -63,8 +63,10 @@ class MemoryInfo:
         return f"{self.path or 'in memory'}\n{rows}"
 
 
-def memory_info(contents: Contents, beta: float | None, store: Store | None) -> MemoryInfo:
-    """What a memory is and holds, from its parts."""
+def memory_info(
+    contents: Contents, beta: float | None, store: Store | None, indexed: bool
+) -> MemoryInfo:
+    """What a memory is and holds, from its parts; `indexed`: an index is in memory."""
     form, blocks = contents.form, [*contents.blocks()]
     kept, kind = form.as_json(), contents.value_kind
     known = None if store is None else store.manifest
@@ -82,5 +84,5 @@ def memory_info(contents: Contents, beta: float | None, store: Store | None) -> 
         removed=sum(len(held.segment) - len(held) for held in blocks),
         bytes=0 if known is None else sum(entry.size for entry in known.entries),
         log_bytes=0 if known is None or known.log is None else known.log.size,
-        index=known is not None and known.index is not None,
+        index=indexed or (known is not None and known.index is not None),
     )

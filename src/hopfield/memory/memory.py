@@ -180,7 +180,7 @@ class Memory:
 
     def info(self) -> MemoryInfo:
         """What it is and holds, in numbers."""
-        return memory_info(self._contents, self._beta, self._store)
+        return memory_info(self._contents, self._beta, self._store, self._index is not None)
 
     @property
     def ids(self) -> Int[Tensor, " N"]:
@@ -398,6 +398,7 @@ class Memory:
         index = self._index_of_rest()
         self.close()
         self._attach(Store.create(Path(path), first, held))
+        self._index = index
         if index is not None:
             with self._writing():
                 self._keep(index)
@@ -457,10 +458,10 @@ class Memory:
             MissingExtraError: faiss or numba is not installed.
             MemoryLockedError: another process is writing.
         """
-        self._check_not_empty()
-        check_indexed(self.form, len(self), lists, seed, queries)
-        _ = self.beta  # found before the lists, which take longer
         with self._writing():
+            self._check_not_empty()
+            check_indexed(self.form, len(self), lists, seed, queries)
+            _ = self.beta  # found before the lists, which take longer
             if self._contents.tail.size:
                 self._seal(None)
             self._keep(made_index(self._contents.held, lists, seed, queries, progress), progress)

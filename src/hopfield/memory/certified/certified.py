@@ -197,7 +197,9 @@ class OneState:
         few = max(int(FEW * len(costs)), FEW_TILES)
         if network.rtol is None and looked_at.sum() > few:
             looked_at = np.zeros_like(light)
-            looked_at[costs.argpartition(len(costs) - few)[-few:]] = True
+            heaviest = costs.argpartition(len(costs) - few)[-few:]
+            # Where the terms are spread evenly, comparing a few patterns would gain little.
+            looked_at[heaviest] = costs[heaviest].sum() > 0.5 * costs.sum()
             rest = ~looked_at
         return self._looked_at(view, looked_at, rest, SURE * limit * least)
 

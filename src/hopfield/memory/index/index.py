@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 from torch.linalg import vector_norm
 from tqdm import tqdm
 
 from hopfield import _check
-from hopfield.errors import ArgumentError, DataWarning
+from hopfield._text import one_line
+from hopfield.errors import ArgumentError, DataWarning, FileError, MemoryCorrupt
 from hopfield.memory.contents import Held
 from hopfield.memory.form import Form
 from hopfield.memory.index.calibration import FLOOR, Calibration
@@ -20,7 +22,7 @@ from hopfield.memory.index.lists import Lists, build, default_lists
 from hopfield.memory.index.search import Estimate, Probe, Search, keys_of
 from hopfield.memory.network import Heaviest, MemoryNetwork
 from hopfield.memory.reading import Interval, Reading
-from hopfield.memory.store import disk
+from hopfield.memory.store import disk, manifest
 from hopfield.memory.store.manifest import Entry
 from hopfield.reduction.inputs import tiles
 from hopfield.separation import Softmax1, TopK
@@ -68,9 +70,8 @@ class IndexedNetwork:
         """One association."""
         found = _estimate(self.search, state, self.keys, self.probe)
         factor, log_factor = self.calibration.factors(found.unseen)
-        floor = FLOOR * self.search.longest
         interval = Interval(
-            error=torch.minimum(factor * (found.spread + floor), found.bound),
+            error=torch.minimum(factor * _unit(self.search, found), found.bound),
             log_partition=found.log_partition,
             log_partition_error=torch.minimum(
                 log_factor * (found.log_spread + FLOOR), found.log_bound
@@ -136,9 +137,9 @@ class Index:
             progress: show how far calibration is.
         """
         if self._search is None or self._search.exact is not exact:
-            self._search = Search.of(form, exact, self.lists, blocks)
+            self._search = Search.of(form, exact, self.lists, blocks, self._search)
         search = self._search
-        gone = 1 - float(search.counts.sum()) / len(self.lists.rows)
+        gone = 1 - float(search.members.counts.sum()) / len(self.lists.rows)
         of_what = search.beta, replace(probe, seed=0), int(10 * gone)
         if of_what not in self._calibrations:
             self._calibrations[of_what] = self._calibrated(search, probe, progress)
@@ -151,8 +152,10 @@ class Index:
         """
         generator = torch.Generator().manual_seed(self.seed + 1)
         patterns, there = self.lists.patterns, torch.arange(len(self.lists.rows))
-        if bool((search.bias > -torch.inf).any()):  # those that were removed are states, too
-            there = there[search.bias > -torch.inf]
+        if bool(
+            (search.members.bias > -torch.inf).any()
+        ):  # those that were removed are states, too
+            there = there[search.members.bias > -torch.inf]
         queries, width = self.queries, patterns.shape[-1]
 
         def some(count: int) -> Tensor:
@@ -207,21 +210,34 @@ class Index:
             settings: of the manifest.
             held: the segments, whose first rows it has.
 
+        Raises:
+            MemoryCorrupt: the settings do not even say how it is made.
+
         Warns:
             DataWarning: the file is missing or damaged.
         """
-        path = None if entry is None else folder / entry.file
-        if path is None or entry is None or not path.is_file():
+        rows = sum(len(one.segment) for one in held)
+        try:
+            lists = min(_check.positive_int("lists", settings["lists"]), rows)
+            seed = _check.seed("seed", settings["seed"])
+            queries = _check.positive_int("queries", settings["queries"])
+        except (LookupError, ArgumentError) as error:
+            raise MemoryCorrupt(
+                f"what {folder} says of its index is damaged ({one_line(error)}); build_index() "
+                f"makes it anew"
+            ) from error
+        try:
+            found = cls(_lists(folder, entry), seed, queries, _calibrations(settings))
+        except FileNotFoundError:
             damage = f"the index of {folder} is missing"
-        elif disk.digest(path) != entry.sha256:
-            damage = f"{path} is damaged: its checksum is not that of the manifest"
+            if _replaced(folder, entry):
+                damage = (
+                    f"another process replaced the index of {folder}: refresh() moves to the new "
+                    f"one; that of what is seen here is missing"
+                )
+        except (LookupError, TypeError, ValueError, SafetensorError) as error:
+            damage = f"the index of {folder} is damaged: {one_line(error)}"
         else:
-            calibrations = {}
-            for kept in settings["calibrations"]:
-                factors = {name: kept[name] for name in ("edges", "error", "log_partition")}
-                of_what = kept["beta"], Probe(**kept["probe"]), kept["gone"]
-                calibrations[of_what] = Calibration.of_json(factors)
-            found = cls(Lists.mapped(path), settings["seed"], settings["queries"], calibrations)
             found.entry = entry
             return found
         warnings.warn(
@@ -229,7 +245,7 @@ class Index:
             DataWarning,
             stacklevel=2,
         )
-        found = made_index(held, settings["lists"], settings["seed"], settings["queries"], False)
+        found = made_index(held, lists, seed, queries, False)
         found.entry = entry
         return found
 
@@ -265,6 +281,32 @@ def made_index(
     return Index(build(blocks, lists, seed, progress), seed, queries)
 
 
+def _lists(folder: Path, entry: Entry | None) -> Lists:
+    if entry is None:
+        raise FileNotFoundError
+    path = folder / entry.file
+    if disk.digest(path) != entry.sha256:
+        raise FileError(f"the checksum of {path} is not that of the manifest")
+    return Lists.mapped(path)
+
+
+def _calibrations(settings: dict[str, Any]) -> dict[tuple[float, Probe, int], Calibration]:
+    found = {}
+    for kept in settings["calibrations"]:
+        factors = {name: kept[name] for name in ("edges", "error", "log_partition")}
+        of_what = kept["beta"], Probe(**kept["probe"]), kept["gone"]
+        found[of_what] = Calibration.of_json(factors)
+    return found
+
+
+def _replaced(folder: Path, entry: Entry | None) -> bool:
+    """Whether the manifest on disk names another index by now."""
+    try:
+        return manifest.read(folder).index != entry
+    except FileError:  # it is gone, or damaged, too
+        return False
+
+
 def _estimate(search: Search, state: Tensor, keys: Tensor, probe: Probe) -> Estimate:
     """What the search found, normalised for cosine similarity."""
     found = search.estimate(state, keys, probe)
@@ -277,6 +319,11 @@ def _estimate(search: Search, state: Tensor, keys: Tensor, probe: Probe) -> Esti
         spread=found.spread / length,
         bound=2 * found.bound / length,
     )
+
+
+def _unit(search: Search, found: Estimate) -> Tensor:
+    """What the error of a read-out is measured in; above 0 even where all patterns are 0."""
+    return (found.spread + FLOOR * search.longest).clamp(min=torch.finfo().tiny)
 
 
 def _measured(search: Search, states: Tensor, probe: Probe, bar: tqdm) -> tuple[Tensor, Tensor]:
@@ -292,7 +339,7 @@ def _measured(search: Search, states: Tensor, probe: Probe, bar: tqdm) -> tuple[
         found = _estimate(search, state, keys_of(state, probe.seed), probe)
         error = vector_norm(found.readout - readouts[-1], dim=-1)
         log_error = (found.log_partition - exact.log_partition).abs()
-        units = found.spread + FLOOR * search.longest, found.log_spread + FLOOR
+        units = _unit(search, found), found.log_spread + FLOOR
         measured.append(torch.stack([found.unseen, error / units[0], log_error / units[1]]))
         bar.update(len(state))
     return torch.cat(readouts), torch.cat(measured, -1)

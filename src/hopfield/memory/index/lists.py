@@ -13,11 +13,13 @@ import numpy as np
 import safetensors.torch
 import torch
 from jaxtyping import Float, Int
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from tqdm import tqdm
 
 from hopfield import _check
+from hopfield._text import one_line
+from hopfield.errors import FileError
 from hopfield.reduction.inputs import tiles
 
 ROWS_AT_ONCE = 2**14
@@ -63,9 +65,19 @@ class Lists:
         return _described(self.patterns[stays], ranks[self.rows[stays]], sizes)
 
     def write(self, path: Path) -> None:
-        """As a safetensors file."""
+        """As a safetensors file.
+
+        Raises:
+            FileError: the disk is full, or refuses it; no file is left.
+        """
         tensors = {field.name: getattr(self, field.name) for field in fields(self)}
-        safetensors.torch.save_file(tensors, path)
+        try:
+            safetensors.torch.save_file(tensors, path)
+        except BaseException as error:
+            path.unlink(missing_ok=True)
+            if isinstance(error, SafetensorError):
+                raise FileError(f"{path} cannot be written: {one_line(error)}") from error
+            raise
 
     @classmethod
     def mapped(cls, path: Path) -> "Lists":

@@ -144,22 +144,107 @@ class Sums:
 
 
 @dataclass(frozen=True)
+class Members:
+    """What belongs to the members of lists, for one β.
+
+    Attributes:
+        beta: β.
+        of_each: `(n,)`, the list of each member.
+        bias: `(n,)`, the Euclidean term, −inf where removed; or `(0,)`.
+        offsets: `(L,)`, the mean of the Euclidean term in each list.
+        counts: `(L,)`, how many members are there.
+        sums: `(L, d)`, of the members that are there.
+        values: `(n, v)`, or `(0, 0)`.
+        value_sums: `(L, v)`, of the members that are there.
+        labels: `(C,)`, those of all patterns, rising; or None.
+        classes: `(n,)`, which of them each has; or `(0,)`.
+        class_counts: `(L, C)`, sparse, of the members that are there; or None.
+    """
+
+    beta: float
+    of_each: Tensor
+    bias: Tensor
+    offsets: Tensor
+    counts: Tensor
+    sums: Tensor
+    values: Tensor
+    value_sums: Tensor
+    labels: Tensor | None
+    classes: Tensor
+    class_counts: Any
+
+    @classmethod
+    def of(
+        cls, form: Form, beta: float, labels: Tensor | None, lists: Lists, early: list[Held]
+    ) -> "Members":
+        """All of them, which are the rows of `early`, whether removed or not."""
+        of_each, size = lists.of_each, len(lists.sizes)
+
+        def of_members(read: Callable[[Held], Tensor]) -> Tensor:
+            return torch.cat([read(held) for held in early])[lists.rows]
+
+        bias, offsets = torch.empty(0), torch.zeros(size)
+        if form.similarity == "euclidean":
+            bias = beta * of_members(lambda held: held.segment.half_norms)
+            offsets = _sums(of_each, bias[:, None], size)[:, 0] / lists.sizes.clamp(min=1)
+        values, classes, counts = torch.empty(0, 0), torch.empty(0, dtype=torch.int64), None
+        if labels is not None:
+            classes = torch.searchsorted(labels, of_members(_values))
+            counts = _class_counts(of_each, classes, (size, len(labels)))
+        elif early[0].segment.values is not None:
+            values = of_members(_values)
+        return cls(
+            beta=beta,
+            of_each=of_each,
+            bias=bias,
+            offsets=offsets,
+            counts=lists.sizes.float(),
+            sums=lists.sizes[:, None] * lists.means,
+            values=values,
+            value_sums=_sums(of_each, values, size) if len(values) else values,
+            labels=labels,
+            classes=classes,
+            class_counts=counts,
+        )
+
+    def fit(self, beta: float, labels: Tensor | None) -> bool:
+        """Whether they are of this β and of these labels."""
+        if labels is None or self.labels is None:
+            return beta == self.beta and labels is self.labels
+        return beta == self.beta and torch.equal(labels, self.labels)
+
+    def without(self, removed: Tensor, patterns: Tensor) -> "Members":
+        """Those of all members, whose patterns are `(n, d)`, that were not removed, `(n,)`."""
+        if not bool(removed.any()):
+            return self
+        of_each, size = self.of_each[removed], len(self.counts)
+        bias = self.bias if len(self.bias) else torch.zeros(len(removed))
+        value_sums, class_counts = self.value_sums, self.class_counts
+        if len(self.values):
+            value_sums = value_sums - _sums(of_each, self.values[removed], size)
+        if class_counts is not None:
+            gone = _class_counts(of_each, self.classes[removed], class_counts.shape)
+            class_counts = class_counts - gone
+        return replace(
+            self,
+            bias=bias.masked_fill(removed, -torch.inf),
+            counts=self.counts - torch.bincount(of_each, minlength=size),
+            sums=self.sums - _sums(of_each, patterns[removed].float(), size),
+            value_sums=value_sums,
+            class_counts=class_counts,
+        )
+
+
+@dataclass(frozen=True)
 class Search:
     """Lists, made ready for one β and for the patterns that are there now.
 
     Attributes:
         form: of the memory.
-        beta: β.
         lists: the lists.
         longest: M.
-        bias: `(n,)`, of the members: the Euclidean term, −inf where removed; or `(0,)`.
-        offsets: `(L,)`, the mean of the Euclidean term in each list.
-        counts: `(L,)`, how many members are there.
-        sums: `(L, d)`, of the members that are there.
-        values: `(n, v)`, of the members; or `(0, 0)`.
-        value_sums: `(L, v)`, of the members that are there.
-        classes: `(n,)`, the class of each member; or `(0,)`.
-        class_counts: `(L, C)`, sparse, of the members that are there.
+        all_members: what belongs to the members, those that were removed included.
+        members: the same of those that are there.
         beside: softmax over the patterns that came later; or None.
         first: of each part of `beside`, the number of the block that it is of, and its first row.
         ends: how many rows the blocks have, up to and with each.
@@ -167,26 +252,30 @@ class Search:
     """
 
     form: Form
-    beta: float
     lists: Lists
     longest: float
-    bias: Tensor
-    offsets: Tensor
-    counts: Tensor
-    sums: Tensor
-    values: Tensor
-    value_sums: Tensor
-    classes: Tensor
-    class_counts: Any
+    all_members: Members
+    members: Members
     beside: MemoryNetwork | None
     first: list[tuple[int, int]]
     ends: Tensor
     exact: MemoryNetwork
 
     @classmethod
-    def of(cls, form: Form, exact: MemoryNetwork, lists: Lists, blocks: list[Held]) -> "Search":
-        """The search over the patterns of blocks, whose first rows have lists."""
-        beta, of_each, size = exact.association.beta, lists.of_each, len(lists.sizes)
+    def of(
+        cls,
+        form: Form,
+        exact: MemoryNetwork,
+        lists: Lists,
+        blocks: list[Held],
+        before: "Search | None" = None,
+    ) -> "Search":
+        """The search over the patterns of blocks, whose first rows have lists.
+
+        What it shares with the one `before`, of the same lists, is not made anew: members do not
+        change but for those that are removed, which do not come back.
+        """
+        beta = exact.association.beta
         assert isinstance(beta, float)
         ends = torch.tensor([len(held.segment) for held in blocks]).cumsum(0)
         early, late, first = [], [], []
@@ -196,45 +285,19 @@ class Search:
             if cut < len(held.segment):
                 late.append(_some(held, slice(cut, None)))
                 first.append((number, cut))
-
-        def of_members(read: Callable[[Held], Tensor]) -> Tensor:
-            return torch.cat([read(held) for held in early])[lists.rows]
-
-        removed = of_members(removed_rows)
-        there = of_each[~removed]
-        bias, offsets = torch.empty(0), torch.zeros(size)
-        if form.similarity == "euclidean":
-            bias = beta * of_members(lambda held: held.segment.half_norms)
-            offsets = _sums(of_each, bias[:, None], size)[:, 0] / lists.sizes.clamp(min=1)
-        sums = lists.sizes[:, None] * lists.means
-        if bool(removed.any()):
-            bias = bias if len(bias) else torch.zeros(len(removed))
-            bias = bias.masked_fill(removed, -torch.inf)
-            sums = sums - _sums(of_each[removed], lists.patterns[removed].float(), size)
-        values, classes, counts = torch.empty(0, 0), torch.empty(0, dtype=torch.int64), None
-        if exact.classes is not None:
-            labels = of_members(lambda held: _values(held))
-            classes = torch.searchsorted(exact.classes, labels)
-            pairs = there.numpy(), classes[~removed].numpy()
-            once = np.ones(len(there), np.float32)
-            from scipy.sparse import csr_array
-
-            counts = csr_array((once, pairs), (size, len(exact.classes)))
-        elif exact.projection is not None:
-            values = of_members(lambda held: _values(held))
+        if before is not None and before.all_members.fit(beta, exact.classes):
+            all_members, members = before.all_members, before.members
+        else:
+            all_members = members = Members.of(form, beta, exact.classes, lists, early)
+        if sum(map(len, early)) != int(members.counts.sum(dtype=torch.float64)):
+            removed = torch.cat([removed_rows(held) for held in early])[lists.rows]
+            members = all_members.without(removed, lists.patterns)
         return cls(
             form=form,
-            beta=beta,
             lists=lists,
             longest=max(held.longest for held in blocks),
-            bias=bias,
-            offsets=offsets,
-            counts=torch.bincount(there, minlength=size).float(),
-            sums=sums,
-            values=values,
-            value_sums=_sums(there, values[~removed], size) if len(values) else values,
-            classes=classes,
-            class_counts=counts,
+            all_members=all_members,
+            members=members,
             beside=memory_network(replace(form, separation=Softmax()), beta, late)
             if sum(map(len, late))
             else None,
@@ -242,6 +305,11 @@ class Search:
             ends=ends,
             exact=exact,
         )
+
+    @property
+    def beta(self) -> float:
+        """β."""
+        return self.members.beta
 
     def estimate(self, state: Tensor, keys: Tensor, probe: Probe) -> Estimate:
         """One association of states `(S, d)`, whose random numbers have `keys`, `(S,)`."""
@@ -264,7 +332,7 @@ class Search:
 
         mass = of_sums * sums.mass
         exact_mass = (mass[:, :1] + of_known + of_null).clamp(min=torch.finfo().tiny)
-        expected = (each @ self.counts).double()[:, None]
+        expected = (each @ self.members.counts).double()[:, None]
         rest_mass = expected + mass[:, 1:].sum(-1, keepdim=True)
         # A sample of little may take away more than all: then it is left out.
         kept = rest_mass > 0
@@ -274,7 +342,7 @@ class Search:
 
         readout = of_sums[..., None].float() * sums.readout
         exact = readout[:, 0] + (0.0 if known is None else of_known.float() * known.readout)
-        rest = each @ self.sums + kept * readout[:, 1:].sum(1)
+        rest = each @ self.members.sums + kept * readout[:, 1:].sum(1)
         estimate = (exact + rest) / total.float()
 
         # The quotient is linear in the sums up to second order: group by group, Σ a x − y Σ a.
@@ -318,20 +386,20 @@ class Search:
         else:
             squares_off = squares
             most = self.beta * (dots + squares.sqrt() * lists.radii)
-        scores, log_counts = self.beta * dots + self.offsets, self.counts.log()
+        scores, log_counts = self.beta * dots + self.members.offsets, self.members.counts.log()
         spread = self.beta * (squares_off * lists.variances).sqrt()
         gain = 0.5 * spread.square()
-        control, empty = scores + gain.clamp(max=MOST_GAIN), self.counts == 0
+        control, empty = scores + gain.clamp(max=MOST_GAIN), self.members.counts == 0
         # Scores in a list taken as Gaussian: what it weighs is as of the random energy model
         # (Derrida 1981), beyond a spread that depends on their number: that of the heaviest alone.
         many = log_counts.clamp(min=0.0)
         critical = (2 * many).sqrt()
         gain = torch.where(spread < critical, gain, critical * spread - many)
         likely = scores + log_counts + gain
-        varying = torch.minimum(torch.expm1(2 * gain), self.counts).clamp(min=LEAST)
+        varying = torch.minimum(torch.expm1(2 * gain), self.members.counts).clamp(min=LEAST)
         doubt = likely + 0.5 * varying.log()
         scanned = doubt.topk(min(probe.lists, doubt.shape[-1]), -1).indices
-        evenly = self.counts.expand_as(doubt).scatter(-1, scanned, 0.0)
+        evenly = self.members.counts.expand_as(doubt).scatter(-1, scanned, 0.0)
         evenly = evenly / evenly.sum(-1, keepdim=True).clamp(min=1.0)
         by_doubt = doubt.scatter_(-1, scanned, -torch.inf).softmax(-1).nan_to_num_(0.0)
 
@@ -357,7 +425,7 @@ class Search:
             torch.empty(states),
             torch.zeros(states, 1 + GROUPS, dtype=torch.float64),
             torch.zeros(states, 1 + GROUPS, width),
-            torch.zeros(states, 2, self.values.shape[-1]),
+            torch.zeros(states, 2, self.members.values.shape[-1]),
             torch.zeros(states, 2, classes),
             torch.empty(states, 2, dtype=torch.int64),
         )
@@ -365,10 +433,10 @@ class Search:
         arguments = [
             array(query),
             array(keys).view(np.uint64),
-            *map(array, (lists.patterns, self.bias, lists.starts)),
+            *map(array, (lists.patterns, self.members.bias, lists.starts)),
             *map(array, (plan.scanned, plan.after, plan.control, plan.chances)),
             samples,
-            *map(array, (self.values, self.classes)),
+            *map(array, (self.members.values, self.members.classes)),
         ]
         into = [array(getattr(found, field.name)) for field in fields(Sums)]
         threads = max(1, min(torch.get_num_threads(), states))
@@ -392,7 +460,7 @@ class Search:
         """The sums of values, `(S, v)`, or of classes, `(S, C)`."""
         if self.exact.classes is not None:
             found = of_sums * (sums.classes[:, 0] + kept * sums.classes[:, 1])
-            found += torch.from_numpy(self.class_counts.T @ each.numpy().T).T
+            found += torch.from_numpy(self.members.class_counts.T @ each.numpy().T).T
             if self.beside is not None and self.beside.classes is not None:
                 weights = self.beside.read(state).values
                 assert weights is not None
@@ -401,7 +469,10 @@ class Search:
             return found.clamp(min=0.0)
         if self.exact.projection is None:
             return None
-        found = of_sums * (sums.values[:, 0] + kept * sums.values[:, 1]) + each @ self.value_sums
+        found = (
+            of_sums * (sums.values[:, 0] + kept * sums.values[:, 1])
+            + each @ self.members.value_sums
+        )
         if self.beside is not None:
             found += of_known * self.beside.readout(state, "projection")
         return found
@@ -414,7 +485,7 @@ class Search:
         k = min(k, self.exact.visible)
         beside = 0 if self.beside is None else self.beside.visible
         plan = self._plan(state, probe)
-        while int(self.counts[plan.scanned].sum(-1).amin()) + beside < k:
+        while int(self.members.counts[plan.scanned].sum(-1).amin()) + beside < k:
             probe = replace(probe, lists=2 * probe.lists)
             plan = self._plan(state, probe)
         bounds = torch.stack([self.lists.starts[:-1], self.lists.starts[1:]], -1)
@@ -423,7 +494,7 @@ class Search:
         for s, scanned in enumerate(plan.scanned):
             members = torch.cat([torch.arange(*ends) for ends in bounds[scanned].tolist()])
             scores = self.beta * (self.lists.patterns[members].float() @ state[s])
-            scores = scores + (self.bias[members] if len(self.bias) else 0.0)
+            scores = scores + (self.members.bias[members] if len(self.members.bias) else 0.0)
             best = scores.topk(min(k, len(scores)))
             score[s, : len(best.values)] = best.values
             row[s, : len(best.values)] = self.lists.rows[members[best.indices]]
@@ -469,6 +540,14 @@ def _sums(of_each: Tensor, rows: Tensor, lists: int) -> Tensor:
     """The sum of the rows of each list, `(L, ·)`."""
     total = rows.new_zeros(lists, rows.shape[-1], dtype=torch.float64)
     return total.index_add_(0, of_each, rows.double()).float()
+
+
+def _class_counts(of_each: Tensor, classes: Tensor, shape: tuple[int, int]) -> Any:
+    """How many of each list are of each class, sparse."""
+    from scipy.sparse import csr_array
+
+    once = np.ones(len(of_each), np.float32)
+    return csr_array((once, (of_each.numpy(), classes.numpy())), shape)
 
 
 @cache
