@@ -1,8 +1,10 @@
 """`hopfield memory`: the memory from the shell."""
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -188,6 +190,7 @@ def test_what_goes_wrong_is_told(folder, x, capsys):
     save(folder, "narrow", x[:, :4])
     np.save(folder / "ids.npy", np.arange(300) // 2 + 500)
     np.save(folder / "line.npy", np.zeros(8))
+    np.save(folder / "long.npy", np.full((3, 8), 1e300))
     np.save(folder / "x.ids.npy", x.numpy())
     (folder / "empty.npy").touch()
     (folder / "folder.npy").mkdir()
@@ -217,6 +220,12 @@ def test_what_goes_wrong_is_told(folder, x, capsys):
         "NaN": ("create", folder / "new", "--from", folder / "nan.safetensors"),
         "nan.npy, rows 128 to 191": ("retrieve", path, folder / "nan.npy"),
         "noisy has shape (64, 4)": ("retrieve", path, folder / "narrow.npy"),
+        "dim is 99999999999999": ("create", folder / "new", "--dim", 99999999999999),
+        "values was given but": ("create", folder / "new", "--dim", 8, "--values", file),
+        "column was given but": ("create", folder / "new", "--dim", 8, "--column", "x"),
+        "nope.npy: No such file": ("add", path, file, "--values", folder / "nope.npy"),
+        "too long for float32; scale them down; in": ("retrieve", path, folder / "long.npy"),
+        "steps is 18446744073709551616": ("retrieve", path, file, "--steps", 2**64),
         "steps is 0": ("retrieve", path, file, "--steps", 0),
         "tol is -1": ("retrieve", path, file, "--tol", -1),
         "rtol was given but": ("retrieve", path, file, "--rtol", 1),
@@ -367,6 +376,49 @@ def test_as_a_process(folder):
     assert (done.returncode, done.stdout) == (3, "")
     assert "is missing" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def shell(folder, line, **environment):
+    """What a shell makes of a command line after `hopfield memory`, in a folder."""
+    return subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"'{sys.executable}' -m hopfield memory {line}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env=os.environ | environment,
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_output_that_cannot_be_written(folder, x):
+    with Memory.create(folder / "memory", 8) as made:
+        made.add(x)
+    for line, code, says in (
+        ("info memory | true", 141, ""),
+        ("remove memory 999 --json | true", 141, ""),
+        ("info memory --json > /dev/full", 1, "hopfield: what was to be printed: No space left"),
+        ("remove memory 999 --json > /dev/full", 1, "hopfield: what was to be printed"),
+    ):
+        done = shell(folder, line)
+        assert done.returncode == code, line
+        assert says in done.stderr
+        assert "Traceback" not in done.stderr
+        assert "Exception" not in done.stderr
+
+
+def test_a_terminal_that_shows_little(folder):
+    Memory.create(folder / "é", 8)
+    for line, says in (("create --help", "(1/\\u221ad)"), ("info é", "/\\xe9")):
+        done = shell(folder, line, PYTHONIOENCODING="ascii", COLUMNS="200")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert says in done.stdout
+
+
+def test_paths_with_nul(capsys):
+    with pytest.raises(SystemExit):
+        memory("info", "a\0b")
+    assert "an argument has the character NUL" in capsys.readouterr().err
 
 
 def test_an_index_is_made_and_asked(folder, x, capsys):

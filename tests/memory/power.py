@@ -82,6 +82,10 @@ class Recorder:
         self._record("write", self._open[file], at=at, data=bytes(data[:written]))
         return written
 
+    def ftruncate(self, file, size):
+        os.ftruncate(file, size)
+        self._record("cut", self._open[file], at=size)
+
     def fsync(self, file):
         self._record("sync", self._open[file], site=_site())
 
@@ -133,10 +137,13 @@ class File:
         self.synced, self.written = self.now(), []
 
     def now(self, last=None):
-        """The data, with something else in place of the last write."""
+        """The data, with something else in place of the last write; None cuts off what follows."""
         found = bytearray(self.synced)
         writes = self.written if last is None else [*self.written[:-1], last]
         for at, data in writes:
+            if data is None:
+                del found[at:]
+                continue
             found.extend(bytes(max(0, at + len(data) - len(found))))
             found[at : at + len(data)] = data
         return bytes(found)
@@ -146,6 +153,8 @@ class File:
         if not self.written:
             return [self.synced]
         at, data = self.written[-1]
+        if data is None:
+            return [self.now(), *[self.synced] * 5]
         half = len(data) // 2
         zeros = bytes(len(data))
         torn = [data[:half], data[:half] + zeros[half:], zeros[:half] + data[half:], zeros]
@@ -199,6 +208,8 @@ class Disk:
                 folder.changes.append({target.name: self._at(path), path.name: None})
             case "write":
                 self._at(path).written.append((step.at, step.data))
+            case "cut":
+                self._at(path).written.append((step.at, None))
             case "sync":
                 self._at(path).sync()
 

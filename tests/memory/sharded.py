@@ -16,7 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 import hopfield
 from hopfield import TopK
-from hopfield.errors import ArgumentError, ShapeError, ShardError
+from hopfield.errors import ArgumentError, DtypeError, ShapeError, ShardError
 from hopfield.memory.memory import Memory
 from hopfield.memory.shard.collective import Group
 from hopfield.memory.shard.shard import ShardedMemory
@@ -275,6 +275,18 @@ def what_does_not_fit(rank, world, folder):
     raises(ShapeError, "width 12", sharded.retrieve, noisy[..., :5])
     raises(ArgumentError, "no process holds", ShardedMemory, stored[:0])
     raises(ArgumentError, "finite", sharded.energy, noisy.log())
+    raises(ArgumentError, "too long", sharded.energy, noisy.double() * 1e300)
+    raises(ArgumentError, "values has NaN", ShardedMemory, stored, stored.log())
+    raises(DtypeError, "values is a str", ShardedMemory, stored, "a")
+    raises(ShapeError, "values has 5 rows", ShardedMemory, stored, stored[:5])
+    raises(ArgumentError, "too long for torch.float32", ShardedMemory, 1e30 * stored)
+    raises(DtypeError, "ids has dtype torch.bool", ShardedMemory, stored, ids=stored[:, 0] > 0)
+    raises(ArgumentError, "more than once", ShardedMemory, stored, ids=[3] * N)
+    raises(ShapeError, "ids has 1 rows", ShardedMemory, stored, ids=[3])
+    raises(ArgumentError, "a hopfield.Memory is expected", ShardedMemory.of, None)
+    raises(ArgumentError, "beta is inf", ShardedMemory, stored, beta=float("inf"))
+    with pytest.raises(AttributeError):
+        sharded.beta = "x"
     if world > 1:
         first, last = rank == 0, rank == world - 1
         raises(ArgumentError, "states=", sharded.retrieve, noisy if first else noisy[:1])

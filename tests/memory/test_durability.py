@@ -13,6 +13,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -20,10 +22,14 @@ import torch
 import victim
 from power import contents
 
-from hopfield.errors import FileError, MemoryCorrupt, MemoryLockedError
+from hopfield.errors import ArgumentError, FileError, MemoryCorrupt, MemoryLockedError
 from hopfield.memory import Memory
+from hopfield.memory import contents as contents_module
 from hopfield.memory.form import Form
 from hopfield.memory.store import disk, manifest
+from hopfield.memory.store import log as log_module
+from hopfield.memory.store import store as store_module
+from hopfield.memory.store.store import Store
 
 KILLS = 220
 MANIFEST = "manifest.json"
@@ -225,7 +231,7 @@ def test_a_disk_that_fails(name, kind, for_ever, tmp_path, small, monkeypatch):
 def test_files_that_may_not_grow(victims, tmp_path):
     path, lines = make(tmp_path / "m"), tmp_path / "lines"
     assert victims.run(victim.full, path, lines) == 0
-    assert {name for (name,) in victim.journal(lines)} >= {"log", "segment", "manifest.json.part"}
+    assert {name for (name,) in victim.journal(lines)} >= {"log", "segment", "manifest.json"}
     opened(path)
 
 
@@ -541,3 +547,261 @@ def test_a_folder_under_one_that_is_not_shown(victims):
         assert victims.run(victim.under_a_folder_that_is_not_shown, path) == 0
         Path(root).chmod(0o755)
         assert len(Memory.open(path)) == 4
+
+
+# Cut off, and replaced
+
+
+def same(path):
+    """A memory that adds, and that another has moved on from meanwhile."""
+    writer = Memory.create(path, victim.WIDTH)
+    writer.add(*rows(3))
+    reader = Memory.open(path)
+    writer.add(*rows(3))
+    writer.close()
+    return reader
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+@pytest.mark.parametrize(
+    "where", ["sweep", "_load", "_loaded", "_acquire", "_segments", "newest", "_commit"]
+)
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("change", ["add", "refresh"])
+def test_cut_off_anywhere_in_the_store(where, late, change, error, tmp_path, monkeypatch):
+    memory = same(tmp_path / "m")
+    real = getattr(Store, where)
+
+    def cut(*arguments, **changes):
+        if late:
+            real(*arguments, **changes)
+        raise error
+
+    def make(memory):
+        if change == "add":
+            memory.add(*rows(1))
+        else:
+            memory.refresh()
+
+    with monkeypatch.context() as patch, suppress(error):
+        patch.setattr(Store, where, cut)
+        make(memory)
+    memory.retrieve(torch.randn(1, victim.WIDTH))
+    given = memory.add(*rows(2))
+    assert given.tolist() in ([6, 7], [7, 8])
+    memory.close()
+    assert opened(memory.path) == contents(memory)
+
+
+def test_cut_off_between_the_disk_and_the_contents(tmp_path, monkeypatch):
+    """What is read after that is what is on disk."""
+    memory = Memory.open(make(tmp_path / "m"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Memory, "_hold", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            memory.add(*rows(1))
+    memory.retrieve(torch.randn(1, victim.WIDTH))
+    assert len(memory) == 4
+    memory.add(*rows(1))
+    assert opened(memory.path) == contents(memory)
+    memory.close()
+
+
+def interrupt(*arguments):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("module", "name"), [(torch, "cat"), (contents_module, "Tail")])
+def test_cut_off_in_memory(module, name, monkeypatch):
+    memory = Memory(victim.WIDTH)
+    memory.add(*rows(3))
+    memory.remove([1])
+    before = contents(memory)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, name, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            memory.add(*rows(1))
+    assert contents(memory) == before
+    with pytest.raises(ArgumentError, match="does not hold"):
+        memory.get([3])
+    assert memory.add(*rows(2), ids=[9, 3]).tolist() == [9, 3]
+    assert memory.ids.tolist() == [0, 2, 9, 3]
+    assert (memory.get([3])[0] == memory.get([9, 3])[0][1]).all()
+
+
+@pytest.mark.parametrize("writes", [False, True])
+def test_another_memory_at_the_path(writes, tmp_path):
+    path = make(tmp_path / "m")
+    memory = Memory.open(path)
+    if writes:
+        memory.add(*rows(1))
+    path.rename(tmp_path / "old")
+    make(path)
+    before = {file.name: file.read_bytes() for file in path.iterdir()}
+    for change in (*CHANGES.values(), Memory.refresh, lambda m: m.save(path)):
+        if change is not CHANGES["save"]:
+            with pytest.raises(FileError, match="is another memory now; open it anew"):
+                change(memory)
+    assert {file.name: file.read_bytes() for file in path.iterdir()} == before
+    memory.save(tmp_path / "new")
+    assert opened(tmp_path / "new") == contents(memory)
+
+
+def test_a_copy_that_was_put_back(tmp_path):
+    """An older state, and as many changes as there were since, are not taken for the same."""
+    path = make(tmp_path / "m")
+    shutil.copytree(path, tmp_path / "copy")
+    memory = Memory.open(path)
+    memory.add(*rows(2))
+    path.rename(tmp_path / "old")
+    (tmp_path / "copy").rename(path)
+    with Memory.open(path) as other:
+        other.add(*rows(1))
+        with pytest.raises(MemoryLockedError):
+            memory.add(*rows(1))
+    assert memory.add(*rows(1)).tolist() == [4]
+    assert opened(path) == contents(memory)
+    memory.close()
+
+
+def test_a_folder_that_is_gone(tmp_path):
+    path = make(tmp_path / "m")
+    memory = Memory.open(path)
+    shutil.rmtree(path)
+    for change in (CHANGES["add"], Memory.refresh):
+        with pytest.raises(FileError, match="is no memory"):
+            change(memory)
+    assert not path.exists()
+    memory.save(path)
+    assert opened(path) == contents(memory)
+    memory.save(path)
+    assert len(memory) == 3
+
+
+# Logs
+
+
+def log_of(path):
+    return path / manifest.read(path).log.file
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_what_a_full_disk_left_in_the_log_goes(later, tmp_path, monkeypatch):
+    path = make(tmp_path / "m")
+    size = log_of(path).stat().st_size
+    memory = Memory.open(path)
+    with monkeypatch.context() as patch:
+        if later:  # it was killed
+            with log_of(path).open("ab") as file:
+                file.write(b"left")
+        else:
+            real = os.pwrite
+            patch.setattr(disk, "_write", lambda file, data, at: real(file, b"left", at) and fail())
+            with pytest.raises(OSError, match="No space"):
+                memory.add(*rows(1))
+            assert log_of(path).stat().st_size == size
+    memory.check_add(*rows(1))
+    assert log_of(path).stat().st_size == size
+    memory.close()
+
+
+def fail():
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_long_log_of_removals(tmp_path, small, monkeypatch):
+    path = tmp_path / "m"
+    with Memory.create(path, victim.WIDTH) as memory:
+        memory.add(*rows(8))
+        monkeypatch.setattr(store_module, "LOG_BYTES", 1)
+        with monkeypatch.context() as patch:
+            patch.setattr(Store, "seal", lambda *held, **changes: fail())
+            memory.remove([0])  # is in the log
+        assert opened(path) == contents(memory)
+        memory.remove([1])
+        assert manifest.read(path).log is None
+        assert memory.ids.tolist() == [2, 3, 4, 5, 6, 7]
+    assert opened(path) == contents(memory)
+
+
+def test_a_reader_replays_only_what_is_new(tmp_path, monkeypatch):
+    path = make(tmp_path / "m", 20)
+    reader, writer = Memory.open(path), Memory.open(path)
+    network = reader._built()
+    state = torch.randn(2, victim.WIDTH)
+    before, read = network.update(state), []
+    real = log_module.replay
+    monkeypatch.setattr(
+        log_module, "replay", lambda log, contents: read.append(len(log)) or real(log, contents)
+    )
+    sizes = [log_of(path).stat().st_size]
+    for change in (
+        lambda: writer.add(*rows(2)),
+        lambda: writer.remove([0, 21]),
+        lambda: setattr(writer, "beta", 2.0),
+        lambda: writer.add(*rows(1), ids=[0]),
+    ):
+        change()
+        sizes.append(log_of(path).stat().st_size)
+        assert reader.refresh()
+        assert contents(reader) == contents(writer)
+    assert read == [end - start for start, end in pairwise(sizes)]
+    torch.testing.assert_close(network.update(state), before, rtol=0, atol=0)
+    writer.close()
+    with log_of(path).open("r+b") as file:  # what is new is compared with its checksum
+        Memory.open(path).add(*rows(1))
+        file.seek(sizes[-1] + 100)
+        file.write(b"??")
+    with pytest.raises(MemoryCorrupt, match="checksum"):
+        reader.refresh()
+    assert contents(reader) == contents(writer)
+
+
+# Folders and manifests from elsewhere
+
+
+def test_folders_that_are_named_like_files(tmp_path):
+    path = make(tmp_path / "m")
+    names = ("segment-9-abc.x", "manifest.json.part", "manifest.json-ab.part", "log-9-ab.x")
+    for name in names:
+        (path / name).mkdir()
+    with Memory.open(path) as memory:
+        memory.add(*rows(1))
+        memory.compact()
+    assert all((path / name).is_dir() for name in names)
+    assert opened(path) == contents(memory)
+
+
+def test_a_folder_in_place_of_a_file(damaged):
+    memory = Memory.open(damaged)
+    for name in files_of(damaged):
+        data = (damaged / name).read_bytes()
+        (damaged / name).unlink()
+        (damaged / name).mkdir()
+        with pytest.raises(MemoryCorrupt, match=name):
+            memory.check()
+        if not name.startswith("index"):
+            with pytest.raises(MemoryCorrupt, match=name):
+                Memory.open(damaged)
+        (damaged / name).rmdir()
+        put(damaged / name, data)
+
+
+@pytest.mark.parametrize("next_id", [-1, 2**63, 0, 14])
+def test_ids_that_would_be_given_twice(next_id, damaged):
+    forge(damaged, lambda kept: kept.update(next_id=next_id))
+    with pytest.raises(MemoryCorrupt, match=r"manifest\.json"):
+        Memory.open(damaged)
+
+
+def test_a_segment_that_is_named_twice(damaged):
+    forge(damaged, lambda kept: kept["segments"].append(kept["segments"][0]))
+    with pytest.raises(MemoryCorrupt, match="names a file twice"):
+        Memory.open(damaged)
+
+
+def test_the_last_ids(tmp_path):
+    path = tmp_path / "m"
+    with Memory.create(path, victim.WIDTH) as memory:
+        memory.add(*rows(2), ids=[-5, 2**63 - 1])
+    assert opened(path) == contents(memory)

@@ -7,10 +7,18 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
-from hopfield.errors import ArgumentError, DataWarning, MissingExtraError
+from hopfield.errors import (
+    ArgumentError,
+    DataWarning,
+    FileError,
+    MemoryCorrupt,
+    MissingExtraError,
+)
 from hopfield.memory import Memory, Probe
+from hopfield.memory.store.manifest import _digest
 from hopfield.separation import TopK
 
 pytest.importorskip("faiss")
@@ -361,3 +369,138 @@ def test_one_pattern_and_equal_patterns() -> None:
 def test_no_states() -> None:
     memory = built(patterns(200), lists=5)
     assert memory.retrieve(torch.empty(0, D), index=PROBE).state.shape == (0, D)
+
+
+@pytest.mark.parametrize("how", ["save", "compact"])
+def test_without_its_patterns_it_goes_where_others_stay(tmp_path: Path, how: str) -> None:
+    memory = built(patterns(300), lists=10)
+    memory.add(patterns(50, seed=3))
+    memory.remove(memory.ids[:300])
+    memory.save(tmp_path / "memory") if how == "save" else memory.compact()
+    assert not memory.info().index
+    with pytest.raises(ArgumentError, match=r"build_index\(\)"):
+        memory.retrieve(torch.ones(1, D), index=PROBE)
+
+
+@pytest.mark.parametrize("similarity", ["dot", "euclidean", "cosine"])
+@pytest.mark.parametrize("scale", [0.0, 1e-30])
+def test_patterns_of_no_length_have_intervals(similarity: str, scale: float) -> None:
+    memory = built(scale * patterns(300), lists=10, similarity=similarity)
+    _, _, error, log_error = errors(memory, torch.randn(3, D), PROBE)
+    assert error.isfinite().all()
+    assert log_error.isfinite().all()
+
+
+@pytest.mark.parametrize("similarity", ["dot", "euclidean"])
+@pytest.mark.parametrize("kind", ["none", "labels", "vectors"])
+def test_changes_cost_little_and_change_what_they_should(similarity: str, kind: str) -> None:
+    """What is taken over from the search before is what would be made anew."""
+    stored = patterns(600)
+    values = {"none": None, "labels": torch.arange(600) % 7, "vectors": stored[:, :3]}[kind]
+    memory = Memory(D, 0.5, similarity=similarity)  # type: ignore[arg-type]
+    memory.add(stored, values)
+    memory.build_index(20, queries=100)
+    state = noisy(stored, 5)
+    more = {"none": None, "labels": torch.tensor([3, 99]), "vectors": stored[:2, 3:6]}[kind]
+    for change in (
+        lambda: memory.add(stored[:2] + 0.1, None if more is None else more % 7),
+        lambda: memory.remove([5, 6]),
+        lambda: memory.remove([7, 601]),
+        lambda: memory.add(stored[2:4] + 0.1, more),
+        lambda: setattr(memory, "beta", 0.7),
+    ):
+        change()
+        found = memory.retrieve(state, index=PROBE)
+        assert memory._index is not None
+        memory._index._search = None
+        memory._forget()
+        anew = memory.retrieve(state, index=PROBE)
+        assert torch.equal(found.state, anew.state)
+        assert torch.equal(found.readout, anew.readout)
+
+
+def test_a_memory_without_a_folder_says_that_it_has_one() -> None:
+    assert built(patterns(100), lists=5).info().index
+
+
+def test_another_process_removed_everything(tmp_path: Path) -> None:
+    memory = Memory.create(tmp_path / "memory", D)
+    memory.add(patterns(100))
+    memory.close()
+    with Memory.open(tmp_path / "memory") as other:
+        other.remove(other.ids)
+        other.compact()
+    with pytest.raises(ArgumentError, match="holds no pattern"):
+        memory.build_index()
+
+
+def test_another_process_replaced_the_index(tmp_path: Path) -> None:
+    memory = built(patterns(500), lists=20)
+    memory.save(tmp_path / "memory")
+    before = Memory.open(tmp_path / "memory")
+    with Memory.open(tmp_path / "memory") as other:
+        other.remove([3])
+        other.compact()
+    with pytest.warns(DataWarning, match=r"another process replaced the index .* refresh\(\)"):
+        before.retrieve(torch.ones(1, D), index=PROBE)
+    assert before.refresh()
+    before.retrieve(torch.ones(1, D), index=PROBE)
+
+
+def changed_manifest(folder: Path, **changes: object) -> None:
+    """A manifest with other contents, and the checksum of these."""
+    path = folder / "manifest.json"
+    body = json.loads(path.read_text())
+    body["memory"] |= changes
+    body["sha256"] = _digest(body["memory"])
+    path.write_text(json.dumps(body))
+
+
+def test_a_manifest_that_says_nonsense_of_the_index(tmp_path: Path) -> None:
+    memory = built(patterns(500), lists=20)
+    memory.compact()
+    memory.save(tmp_path / "memory")
+    kept = json.loads((tmp_path / "memory" / "manifest.json").read_text())["memory"]
+    state = noisy(patterns(500), 5)
+    folder, segment = tmp_path / "memory", kept["segments"][0]
+    (folder / "index-1-0.safetensors").write_bytes((folder / segment["file"]).read_bytes())
+    for wrong in (
+        {"index_settings": kept["index_settings"] | {"calibrations": [{}]}},
+        {"index": segment | {"file": "index-1-0.safetensors"}},
+    ):
+        changed_manifest(tmp_path / "memory", **(kept | wrong))
+        with pytest.warns(DataWarning, match="is damaged"):
+            found = Memory.open(tmp_path / "memory").retrieve(state, index=PROBE)
+        torch.testing.assert_close(found.state, memory.retrieve(state, index=PROBE).state)
+    changed_manifest(tmp_path / "memory", **(kept | {"index_settings": {"a": 1}}))
+    opened = Memory.open(tmp_path / "memory")
+    with pytest.raises(MemoryCorrupt, match=r"build_index\(\) makes it anew"):
+        opened.retrieve(state, index=PROBE)
+    opened.build_index(20, queries=100)
+    opened.close()
+    assert Memory.open(tmp_path / "memory").retrieve(state, index=PROBE).interval is not None
+
+
+def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = Memory.create(tmp_path / "memory", D)
+    memory.add(patterns(300))
+
+    def full(tensors: object, path: Path) -> None:
+        Path(path).write_bytes(b"some")
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    with pytest.raises(FileError, match=r"index-.*\.safetensors cannot be written: No space"):
+        memory.build_index(10, queries=100)
+    assert not [*(tmp_path / "memory").glob("index-*")]
+    monkeypatch.undo()
+    memory.build_index(10, queries=100)
+    memory.check()
+
+
+def test_a_damaged_index_needs_no_copy(tmp_path: Path) -> None:
+    memory = built(patterns(300), lists=10)
+    memory.save(tmp_path / "memory")
+    next((tmp_path / "memory").glob("index-*")).unlink()
+    with pytest.raises(MemoryCorrupt, match=r"index, which build_index\(\) makes anew"):
+        memory.check()

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 
+import numpy as np
 import pytest
 import torch
 
@@ -327,7 +328,7 @@ NAN = torch.full((2, 16), torch.nan)
         ((torch.ones(16),), ShapeError, "at least 2 dimensions"),
         ((torch.ones(1, 2, 16),), ShapeError, r"\(n, d\) is expected"),
         ((torch.ones(2, 16, dtype=torch.int64),), DtypeError, "floating"),
-        (("nonsense",), DtypeError, "no tensor and no array"),
+        (("nonsense",), DtypeError, "cannot be made a tensor"),
         ((NAN,), ArgumentError, "patterns has NaN or infinite values in 2 of 2"),
         ((1e30 * torch.ones(2, 16),), ArgumentError, "too long for torch.float32"),
         ((torch.ones(2, 16), torch.ones(3)), ShapeError, "3 values for 2 patterns"),
@@ -426,3 +427,86 @@ def test_no_states_are_no_error(patterns):
     assert memory.associate(patterns[:0], 2).ids.shape == (0, 2)
     assert memory.add(patterns[:0]).shape == (0,)
     assert len(memory) == 5
+
+
+@pytest.mark.parametrize("length", [1e3, 1e5])
+def test_weights_of_large_scores(length):
+    """Four equal patterns, whose scores a float32 does not tell from their log-partition."""
+    memory = Memory(4, 1.0)
+    memory.add(torch.full((4, 4), length), torch.arange(4))
+    noisy = torch.full((1, 4), length)
+    close(memory.retrieve(noisy).readout, torch.full((1, 4), 0.25))
+    found = memory.associate(noisy, 3)
+    close(found.weights, torch.full((1, 3), 0.25))
+    close(found.left_out, torch.tensor([0.25]))
+
+
+def test_numbers_that_float32_does_not_hold(patterns):
+    for beta in (1e-40, 1e40):
+        with pytest.raises(ArgumentError, match="beta is 1e"):
+            Memory(16, beta)
+    memory = Memory(16, 1e20, similarity="euclidean")
+    memory.add(1e10 * patterns[:5])
+    for call in (memory.retrieve, memory.associate, memory.energy, memory.phase):
+        with pytest.raises(ArgumentError, match="choose a smaller beta"):
+            call(patterns[:1])
+        with pytest.raises(ArgumentError, match="noisy has vectors that are too long"):
+            call(1e300 * patterns[:1].double())
+    with pytest.raises(ArgumentError, match=r"choose_beta\(\) finds one"):
+        memory.beta = "auto"
+
+
+def test_ids_at_the_ends_of_int64(patterns):
+    memory = Memory(16)
+    memory.add(patterns[:2], ids=[2**63 - 1, -(2**63)])
+    with pytest.raises(ArgumentError, match="no ids left to count"):
+        memory.add(patterns[:1])
+    assert torch.equal(memory.get([-(2**63)])[0], patterns[1:2])
+    for ids in (np.array([2**63 + 5], np.uint64), np.array([2**64 - 1], np.uint64)):
+        with pytest.raises(ArgumentError, match=r"from 2\*\*63 on"):
+            memory.add(patterns[:1], ids=ids)
+    with pytest.raises(DtypeError, match="ids is a list that cannot be made a tensor"):
+        memory.add(patterns[:1], ids=[2**63])
+    assert len(memory) == 2
+
+
+def test_arrays_of_any_kind(patterns):
+    memory, array = Memory(16), patterns[:9].numpy().copy()
+    array.flags.writeable = False
+    memory.add(array[::-1])
+    memory.add(array.astype(">f8"))
+    assert torch.equal(memory.get([0, 9])[0], patterns[[8, 0]])
+    for tensor in (patterns[:2].to_sparse(), patterns[:2].to("meta")):
+        with pytest.raises(DtypeError, match="not dense in memory"):
+            memory.add(tensor)
+
+
+def test_a_diagnosis_needs_no_beta_that_stores():
+    equal = torch.ones(20, 16)
+    memory = Memory(16, "auto")
+    memory.add(equal)
+    found = memory.diagnose()
+    assert found.beta == 0.25
+    assert "no β stores them" in found.why_not
+    memory.remove(memory.ids[1:])
+    assert "nan" not in str(memory.diagnose())
+    assert "beta to be found" in repr(memory)
+    zero = Memory(16, 1.0)
+    zero.add(torch.zeros(3, 16))
+    with pytest.raises(ArgumentError, match="all patterns are 0"):
+        zero.diagnose()
+
+
+def test_a_reader_finds_beta_without_writing(patterns, tmp_path):
+    with Memory.create(tmp_path / "m", 16, "auto", similarity="cosine") as writer:
+        writer.add(patterns[:300])
+        reader = Memory.open(tmp_path / "m")
+        found = reader.beta  # while another writes, it is the reader's own
+        assert Memory.open(tmp_path / "m")._beta is None
+        writer.add(patterns[300:310])
+    assert len(reader) == 300
+    other = Memory.open(tmp_path / "m")
+    assert other.beta == pytest.approx(found, rel=0.2)
+    assert Memory.open(tmp_path / "m").beta == other.beta  # kept: nobody wrote
+    with Memory.open(tmp_path / "m") as again:  # and the lock was let go
+        again.add(patterns[:1])

@@ -101,6 +101,20 @@ def test_tensors_of_other_dtypes_are_passed_over(x, tmp_path):
     assert torch.equal(gathered(read_vectors(path), 30)[0], x)
 
 
+def test_other_dtypes_alone_are_named(x, tmp_path):
+    path = tmp_path / "x.safetensors"
+    safetensors.torch.save_file({"small": x.to(torch.float8_e4m3fn)}, path)
+    with pytest.raises(FileError, match=r"holds no vectors: it has small F8_E4M3 \(100, 6\)"):
+        read_vectors(path)
+    with pytest.raises(FileError, match="column 'small' is F8_E4M3"):
+        read_vectors(path, column="small")
+
+
+def test_a_missing_file_of_values_is_not_called_damaged(x, tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read_vectors(save(tmp_path / "x.npy", x), values=tmp_path / "none.npy")
+
+
 def test_parquet_columns(x, tmp_path):
     path = tmp_path / "x.parquet"
     columns = {

@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -57,7 +58,7 @@ def in_memory(memory):
     made = Memory(WIDTH, memory.beta)
     if len(memory):
         made.add(*memory.get(memory.ids), memory.ids)
-    made._contents.next_id = memory._contents.next_id
+    made._contents = replace(made._contents, next_id=memory._contents.next_id)
     return made
 
 
@@ -180,7 +181,8 @@ def read_only(path):
     memory.retrieve(torch.randn(1, WIDTH))
     error = failure(memory.add, torch.randn(1, WIDTH), torch.randn(1, 2))
     assert isinstance(error, PermissionError)
-    assert str(path) in str(error.filename), error
+    assert str(error.filename) == str(path)
+    assert "can be read, but not written to" in str(error)
     assert not memory.refresh()
 
 

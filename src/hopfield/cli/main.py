@@ -2,8 +2,10 @@
 
 import argparse
 import json
+import os
 import sys
 import warnings
+from io import TextIOWrapper
 
 from hopfield._text import printable
 from hopfield.cli import claims, demo, heads, memory, repertoire
@@ -24,15 +26,39 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command: 0 if it went well, 1 with a message if it did not, 2 for bad usage.
 
     3 is a memory that is damaged, 4 one that another process writes to; 130 is for being stopped.
-    With `--json`, where a command has it, what did not go well is an object, too.
+    141 is for output that nobody reads to its end, as of all programs that a pipe stops. With
+    `--json`, where a command has it, what did not go well is an object, too.
     """
+    if isinstance(sys.stdout, TextIOWrapper):  # what the terminal cannot show is no reason to fail
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        try:
+            return run(sys.argv[1:] if arguments is None else arguments)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except OSError as error:
+        # What is left to be written must not fail again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return 141
+        print(f"hopfield: what was to be printed: {error.strerror}", file=sys.stderr)
+        return 1
+
+
+def run(arguments: list[str]) -> int:
+    """The command, with all that it may raise but for output that cannot be written."""
     parser = argparse.ArgumentParser(prog="hopfield", description="Modern Hopfield networks.")
     add_commands(parser, COMMANDS)
+    if any("\0" in argument for argument in arguments):
+        parser.error("an argument has the character NUL, which no path may have")
     options = parser.parse_args(arguments)
     try:
         with warnings.catch_warnings():
             warnings.showwarning = show  # type: ignore[assignment]
             options.run(options)
+    except BrokenPipeError:
+        raise
     except (HopfieldError, OSError) as error:
         if getattr(options, "json", False):
             print(json.dumps({"error": type(error).__name__, "message": told(error)}))

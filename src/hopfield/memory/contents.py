@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -50,11 +51,13 @@ class Held:
         halves = halves if self.removed is None else halves[~self.removed]
         return math.sqrt(-2 * halves.amin().item()) if len(halves) else 0.0
 
-    def remove(self, rows: Tensor) -> None:
-        """Rows are there no more."""
-        if self.removed is None:
-            self.removed = torch.zeros(len(self.segment), dtype=torch.bool)
-        self.removed[rows] = True
+    def without(self, rows: Tensor) -> "Held":
+        """The same, and rows are there no more."""
+        made = copy(self)  # with its classes, which take long to find
+        whole = torch.zeros(len(self.segment), dtype=torch.bool)
+        made.removed = whole if self.removed is None else self.removed.clone()
+        made.removed[rows] = True
+        return made
 
     def find(self, ids: Tensor) -> Tensor:
         """The row of each id, −1 where there is none."""
@@ -66,47 +69,67 @@ class Held:
         return self.segment if self.removed is None else self.segment.rows(~self.removed)
 
 
+@dataclass(frozen=True, eq=False)
 class Tail:
-    """Small adds, gathered in buffers that double, so that a row costs the same however many."""
+    """Small adds, gathered in buffers that double, so that a row costs the same however many.
 
-    def __init__(self) -> None:
-        self._buffers: dict[str, Tensor] = {}
-        self._row_of: dict[int, int] = {}
-        self.size = 0
+    It never changes: a tail with more rows writes them behind those of this one, and sees more of
+    the same buffers. What an add that failed left there is written over.
 
-    def extend(self, rows: Segment) -> None:
-        """Add rows, whose ids are new."""
-        first, self.size = self.size, self.size + len(rows)
+    Attributes:
+        size: how many rows there are, removed ones included.
+        buffers: the tensors of a segment, with room behind the rows.
+        row_of: the row of each id, of tails with more rows, too.
+        removed: `(size,)`, bool; None where all rows are there.
+    """
+
+    size: int = 0
+    buffers: dict[str, Tensor] = field(default_factory=dict)
+    row_of: dict[int, int] = field(default_factory=dict)
+    removed: Tensor | None = None
+
+    def extended(self, rows: Segment) -> "Tail":
+        """With more rows, whose ids are new."""
+        first, size = self.size, self.size + len(rows)
+        buffers = {}
         for name, tensor in rows.tensors().items():
-            buffer = self._buffers.get(name, tensor[:0])
-            if len(buffer) < self.size:
-                more = buffer.new_empty(max(64, 2 * self.size), *tensor.shape[1:])
+            buffer = self.buffers.get(name, tensor[:0])
+            if len(buffer) < size:
+                more = buffer.new_empty(max(64, 2 * size), *tensor.shape[1:])
                 more[:first] = buffer[:first]
-                buffer = self._buffers[name] = more
-            buffer[first : self.size] = tensor
-        gone = self._buffers.get("removed", torch.zeros(0, dtype=torch.bool))
-        if len(gone) < self.size:
-            self._buffers["removed"] = torch.zeros(2 * self.size, dtype=torch.bool)
-            self._buffers["removed"][:first] = gone[:first]
-        self._row_of.update(zip(rows.ids.tolist(), range(first, self.size), strict=True))
+                buffer = more
+            buffer[first:size] = tensor
+            buffers[name] = buffer
+        self.row_of.update(zip(rows.ids.tolist(), range(first, size), strict=True))
+        removed = self.removed
+        if removed is not None:
+            removed = torch.cat([removed, removed.new_zeros(len(rows))])
+        return Tail(size, buffers, self.row_of, removed)
 
-    def remove(self, rows: Tensor) -> None:
-        """Rows are there no more."""
-        self._buffers["removed"][rows] = True
-        for id_ in self._buffers["ids"][rows].tolist():
-            del self._row_of[id_]
+    def without(self, rows: Tensor) -> "Tail":
+        """The same, and rows are there no more."""
+        whole = torch.zeros(self.size, dtype=torch.bool)
+        removed = whole if self.removed is None else self.removed.clone()
+        removed[rows] = True
+        return replace(self, removed=removed)
 
     def find(self, ids: Tensor) -> Tensor:
         """The row of each id, −1 where there is none."""
-        return torch.tensor([self._row_of.get(id_, -1) for id_ in ids.tolist()], dtype=torch.int64)
+        if self.size == 0:
+            return torch.full_like(ids, -1)
+        row = torch.tensor([self.row_of.get(id_, -1) for id_ in ids.tolist()], dtype=torch.int64)
+        here = row.clamp(0, self.size - 1)
+        there = (row == here) & (self.buffers["ids"][here] == ids)
+        if self.removed is not None:
+            there &= ~self.removed[here]
+        return row.masked_fill(~there, -1)
 
     def held(self) -> Held | None:
         """The rows as a segment, without a copy; None where there are none."""
         if self.size == 0:
             return None
-        shown = {name: tensor[: self.size] for name, tensor in self._buffers.items()}
-        removed = shown.pop("removed")
-        return Held(Segment(**shown), None, removed if bool(removed.any()) else None)
+        shown = {name: tensor[: self.size] for name, tensor in self.buffers.items()}
+        return Held(Segment(**shown), None, self.removed)
 
 
 @dataclass(frozen=True)
@@ -117,28 +140,23 @@ class Place:
     row: Tensor
 
 
+@dataclass(frozen=True, eq=False)
 class Contents:
-    """What a memory holds at one time.
+    """What a memory holds at one time. It never changes, so that others may read it meanwhile.
 
-    Args:
+    Attributes:
         form: of the patterns.
         held: the segments.
         next_id: the id that the next pattern gets by itself.
         value_kind: of the values; "open" until the first patterns come.
+        tail: of small adds.
     """
 
-    def __init__(
-        self,
-        form: Form,
-        held: list[Held],
-        next_id: int = 0,
-        value_kind: ValueKind | Literal["open"] = "open",
-    ) -> None:
-        self.form = form
-        self.held = held
-        self.tail = Tail()
-        self.next_id = next_id
-        self.value_kind = value_kind
+    form: Form
+    held: list[Held]
+    next_id: int = 0
+    value_kind: ValueKind | Literal["open"] = "open"
+    tail: Tail = field(default_factory=Tail)
 
     def __len__(self) -> int:
         return sum(map(len, self.blocks()))
@@ -152,6 +170,7 @@ class Contents:
 
     def find(self, ids: Tensor) -> Place:
         """Where ids are."""
+        ids = ids.contiguous()  # `searchsorted` warns of others
         row = self.tail.find(ids)
         segment = torch.full_like(ids, -1)
         for number, held in enumerate(self.held):
@@ -159,16 +178,17 @@ class Contents:
             segment[found >= 0], row[found >= 0] = number, found[found >= 0]
         return Place(segment, row)
 
-    def add(self, rows: Segment) -> None:
-        """A small add, to the tail."""
-        self.tail.extend(rows)
+    def added(self, rows: Segment, **changes: Any) -> "Contents":
+        """With a small add, to the tail, and other changes."""
+        return replace(self, tail=self.tail.extended(rows), **changes)
 
-    def remove(self, place: Place) -> None:
-        """Patterns that are there no more."""
+    def without(self, place: Place) -> "Contents":
+        """The same, and patterns are there no more."""
+        held, tail = [*self.held], self.tail
         for number in place.segment.unique().tolist():
-            part = self.tail if number < 0 else self.held[number]
-            part.remove(place.row[place.segment == number])
-
-    def seal(self, held: list[Held]) -> None:
-        """The segments are these, which hold what the tail held, too."""
-        self.held, self.tail = held, Tail()
+            rows = place.row[place.segment == number]
+            if number < 0:
+                tail = tail.without(rows)
+            else:
+                held[number] = held[number].without(rows)
+        return replace(self, held=held, tail=tail)

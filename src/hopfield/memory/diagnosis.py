@@ -78,7 +78,9 @@ class Diagnosis:
 
     def _quartiles(self) -> str:
         at = torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0], dtype=self.delta.dtype)
-        found = " / ".join(f"{one:.3g}" for one in self.delta.quantile(at).tolist())
+        found = " / ".join(
+            f"{one:.3g}" for one in self.delta.quantile(at, interpolation="nearest").tolist()
+        )
         return f"{found} (least, quartiles, most)"
 
 

@@ -1,12 +1,15 @@
 """`Form`: what all patterns of a memory share, which never changes."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from hopfield import _check
+from hopfield._text import one_line
 from hopfield.errors import ArgumentError, DtypeError, ShapeError
 from hopfield.reduction.partial import MERGEABLE, SOFTMAX
 from hopfield.separation import Separation, Softmax, Softmax1, TopK, resolve
@@ -17,6 +20,8 @@ SCANS: tuple[Scan, ...] = ("exact", "int8")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 TAIL_NUMBERS = 2**23  # what small adds gather in memory before they become a segment
 SEGMENT_NUMBERS = 2**27
+LEAST_BETA, MOST_BETA = 1e-30, 1e30
+MOST_DIM = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -54,9 +59,12 @@ class Form:
         state = as_tensor(name, noisy)
         _check.floating(name, state, 2)
         self._check_width(name, state)
-        if not torch.compiler.is_compiling():
-            _check.finite(name, state.detach())
-        state = state.to(device, torch.float32)
+        given, state = state, state.to(device, torch.float32)
+        _check.finite(name, given.detach())
+        if not bool(state.detach().square().sum(-1).isfinite().all()):
+            raise ArgumentError(
+                f"{name} has vectors that are too long for float32; scale them down"
+            )
         return normalised(state) if self.similarity == "cosine" else state
 
     def patterns(self, patterns: object) -> Tensor:
@@ -112,6 +120,8 @@ def form(
 ) -> Form:
     """The form that users ask for, checked."""
     dim = _check.positive_int("dim", dim)
+    if dim > MOST_DIM:
+        raise ArgumentError(f"dim is {dim}; {MOST_DIM} is the most")
     _check.choice("similarity", similarity, SIMILARITIES)
     _check.choice("scan", scan, SCANS)
     name = str(dtype).removeprefix("torch.")
@@ -129,11 +139,31 @@ def form(
     return Form(dim, known[similarity], resolved, DTYPES[name], scans[scan])
 
 
+def inverse_temperature(beta: object) -> float:
+    """β, in a range in which float32 holds scores."""
+    number = _check.positive("beta", beta)
+    if not LEAST_BETA <= number <= MOST_BETA:
+        raise ArgumentError(
+            f"beta is {number:g}; from {LEAST_BETA:g} to {MOST_BETA:g} is what a memory computes "
+            f"with: scale the patterns instead"
+        )
+    return number
+
+
 def as_tensor(name: str, values: object) -> Tensor:
-    """A tensor, of what may be an array or a list."""
+    """A tensor in memory, of what may be an array or a list."""
     try:
-        return torch.as_tensor(values)
-    except (TypeError, ValueError, RuntimeError) as error:
+        if isinstance(values, np.ndarray):  # PyTorch takes no negative strides, nor other bytes
+            values = np.ascontiguousarray(values, values.dtype.newbyteorder("="))
+        with warnings.catch_warnings():  # nothing is written to arrays that are read-only
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+            tensor = torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise DtypeError(
-            f"{name} is a {type(values).__name__} that is no tensor and no array of numbers"
+            f"{name} is a {type(values).__name__} that cannot be made a tensor "
+            f"({one_line(error)}); a tensor or an array of numbers is expected"
         ) from error
+    if tensor.layout != torch.strided or tensor.is_nested or tensor.device.type == "meta":
+        kind = f"{tensor.layout}, on {tensor.device}"
+        raise DtypeError(f"{name} is a tensor that is not dense in memory ({kind}): convert it")
+    return tensor

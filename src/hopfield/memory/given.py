@@ -17,7 +17,7 @@ def checked_ids(name: str, ids: object) -> Tensor:
         raise DtypeError(f"{name} has dtype {found.dtype}; whole numbers, int64, are expected")
     if found.dim() != 1:
         raise ShapeError(f"{name} has shape {_check.shape_of(found)}; (n,) is expected")
-    return found.to("cpu", torch.int64)
+    return _int64("ids", found)
 
 
 def check_unique(ids: Tensor) -> None:
@@ -54,7 +54,14 @@ def checked_values(values: object, patterns: int) -> Tensor:
             f"values has shape {_check.shape_of(found)} and whole numbers; labels are (n,), and "
             f"vectors are floating"
         )
-    return found.long()
+    return _int64("values", found)
+
+
+def _int64(name: str, numbers: Tensor) -> Tensor:
+    converted = numbers.to("cpu", torch.int64)
+    if numbers.dtype == torch.uint64 and bool((converted < 0).any()):
+        raise ArgumentError(f"{name} has numbers from 2**63 on; int64 holds those below")
+    return converted
 
 
 def spelled(kind: object) -> str:

@@ -1,23 +1,31 @@
 """`Memory`: the long-lived associative memory."""
 
 import os
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Never, Self
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.linalg import vector_norm
 
 from hopfield import _check
-from hopfield.errors import ArgumentError, HopfieldError, MemoryCorrupt, ShapeError
+from hopfield.errors import (
+    ArgumentError,
+    HopfieldError,
+    MemoryCorrupt,
+    NotStorableError,
+    ShapeError,
+)
 from hopfield.memory.certified.certified import CertifiedNetwork, certified_network
-from hopfield.memory.contents import Contents, Held
+from hopfield.memory.contents import Contents, Held, Tail
 from hopfield.memory.diagnosis import Diagnosis, chosen_beta, diagnosed
-from hopfield.memory.form import Scan, form
+from hopfield.memory.form import Scan, form, inverse_temperature
 from hopfield.memory.given import check_unique, checked_ids, checked_values, listed, spelled
 from hopfield.memory.index.index import Index, IndexedNetwork, check_indexed, made_index
 from hopfield.memory.index.search import Probe, removed_rows
@@ -37,6 +45,9 @@ from hopfield.theory.beta import StoringBeta
 
 ROWS_AT_ONCE = 2**16
 INT64 = 2**63
+MOST_SCORE = 1e37
+SHARE, SAMPLE = 0.99, 512  # of the patterns that are to be stored, and that are tried
+RESTORE = "restore them from a copy of the memory, but for an index, which build_index() makes anew"
 
 
 class Memory:
@@ -44,6 +55,9 @@ class Memory:
 
     All patterns meet a state by the reduction of `hopfield.update`, segment by segment, wherever
     they lie; results are those of `hopfield.retrieve` over all of them.
+
+    Several threads may use one object: changes wait for one another, and a retrieval waits for the
+    change that is being made, and is of one state.
 
     Args:
         dim: d, the width of patterns and states.
@@ -72,15 +86,15 @@ class Memory:
         scan: Scan = "exact",
     ) -> None:
         self.form = form(dim, similarity, separation, dtype, scan)
-        self._auto = beta == "auto"
+        self._auto = isinstance(beta, str) and beta == "auto"
         self._beta: float | None
         if self._auto:
             self._beta = None
         else:
-            self._beta = self.form.dim**-0.5 if beta is None else _check.positive("beta", beta)
-        self._contents = Contents(self.form, [])
+            self._beta = self.form.dim**-0.5 if beta is None else inverse_temperature(beta)
+        self._lock = threading.RLock()
         self._store: Store | None = None
-        self._forget()
+        self._hold(Contents(self.form, []))
 
     @classmethod
     def create(
@@ -119,17 +133,24 @@ class Memory:
                 are not read for this: `check` does.
         """
         memory = cls.__new__(cls)
-        memory._attach(Store(Path(path)))
+        memory._lock = threading.RLock()
+        store = Store(Path(path))
+        memory._attach(store, store.load())
         return memory
 
-    def _attach(self, store: Store) -> None:
-        contents = store.load()
-        self._store, self._contents = store, contents
+    def _attach(self, store: Store, contents: Contents) -> None:
+        """Hold what the store has now."""
         known = store.manifest
-        self.form, self._beta, self._auto = known.form, known.beta, known.auto
-        if self._index is not None and self._index.entry != known.index:
+        if known.index is None or (self._index is not None and self._index.entry != known.index):
             self._index = None
+        self.form, self._beta, self._auto = known.form, known.beta, known.auto
+        self._store = store
+        self._hold(contents)
+
+    def _hold(self, contents: Contents) -> None:
+        """The contents are these, from one moment to the next."""
         self._forget()
+        self._contents = contents
 
     def _forget(self) -> None:
         """What was made of the contents is made anew when it is needed."""
@@ -164,17 +185,30 @@ class Memory:
     ) -> None:
         self.close()
 
+    def __reduce__(self) -> Never:
+        raise ArgumentError(
+            "a Memory is neither copied nor pickled: save(path) keeps it, and "
+            "hopfield.Memory.open(path) makes another one of it, in any process"
+        )
+
     def close(self) -> None:
         """Let others write; reading goes on to work."""
-        if self._store is not None:
-            self._store.release()
+        with self._lock:
+            if self._store is not None:
+                self._store.release()
 
     def refresh(self) -> bool:
-        """Move to the newest state of the folder; whether there was a newer one."""
-        if self._store is None or not self._store.newer():
-            return False
-        self._attach(self._store)
-        return True
+        """Move to the newest state of the folder; whether there was a newer one.
+
+        Raises:
+            FileError: there is no memory any more, or another one.
+            MemoryCorrupt: it is damaged.
+        """
+        with self._changing():
+            if self._store is None or (contents := self._store.newest(self._contents)) is None:
+                return False
+            self._attach(self._store, contents)
+            return True
 
     # What it holds
 
@@ -205,9 +239,10 @@ class Memory:
         Raises:
             ArgumentError: unknown ids.
         """
-        wanted = self._known_ids(ids)
-        place = self._contents.find(wanted)
-        blocks = [*self._contents.blocks()]
+        with self._lock:
+            wanted = self._known_ids(ids)
+            place = self._contents.find(wanted)
+            blocks = [*self._contents.blocks()]
         patterns = torch.empty(len(wanted), self.form.dim)
         values = None
         for number in place.segment.unique().tolist():
@@ -245,21 +280,20 @@ class Memory:
             contents = self._contents
             kind = self._fitting_kind(read)
             if wanted is None:
-                if contents.next_id > INT64 - len(stored):
+                if contents.next_id + len(stored) >= INT64:
                     raise ArgumentError("there are no ids left to count; give ids")
                 wanted = torch.arange(contents.next_id, contents.next_id + len(stored))
             else:
                 self._check_new(wanted)
             rows = coded(plain(stored, wanted, read), self.form)
             next_id = min(max(contents.next_id, int(wanted.max()) + 1), INT64 - 1)
-            changes = {"next_id": next_id, "value_kind": kind}
+            changes: dict[str, Any] = {"next_id": next_id, "value_kind": kind}
             if contents.tail.size + len(rows) > self.form.tail_rows:
                 self._seal(rows, **changes)
             else:
                 if self._store is not None:
                     self._store.append(log.added(rows), **changes)
-                contents.add(rows)
-            contents.next_id, contents.value_kind = next_id, kind
+                self._hold(contents.added(rows, **changes))
         return wanted
 
     def check_add(self, patterns: object, values: object = None, ids: object = None) -> None:
@@ -295,6 +329,9 @@ class Memory:
     def remove(self, ids: object) -> None:
         """Forget patterns; their ids may be given to others.
 
+        Once that is in the log it is done: where a long log cannot be made into a segment, since
+        the disk is full, the next removal tries again.
+
         Raises:
             ArgumentError: unknown ids, or one twice; nothing is removed then.
             MemoryLockedError: another process is writing.
@@ -307,9 +344,12 @@ class Memory:
             wanted = self._known_ids(wanted)
             if self._store is not None:
                 self._store.append(log.removed(wanted))
-            self._contents.remove(self._contents.find(wanted))
+            self._hold(self._contents.without(self._contents.find(wanted)))
             if self._store is not None and self._store.log_is_long:
-                self._seal(None)
+                try:
+                    self._seal(None)
+                except OSError:
+                    self._store.forget()
 
     def compact(self, advanced: Callable[[int], object] = lambda patterns: None) -> None:
         """Write small segments into large ones, and leave out what was removed.
@@ -332,18 +372,19 @@ class Memory:
                 advanced(sum(map(len, group)))
             if index is self._index:
                 self._replace(made)
-            else:  # rows of the index move, so that it and they are of no use to each other
-                self._replace(made, index=None, index_settings={})
+            else:
+                self._replace(made, moved=True)
                 self._keep(index)
 
-    def _seal(self, more: Segment | None, **changes: object) -> None:
+    def _seal(self, more: Segment | None, **changes: Any) -> None:
         """Make segments of the tail and of more rows."""
         tail = self._contents.tail.held()
         rows = [part for part in (None if tail is None else tail.kept(), more) if part is not None]
-        whole = rows[0] if len(rows) == 1 else joined(rows)
         made = [*self._contents.held]
-        for which in tiles(len(whole), self.form.segment_rows):
-            made += self._made([Held(whole.rows(which))])
+        if rows:
+            whole = rows[0] if len(rows) == 1 else joined(rows)
+            for which in tiles(len(whole), self.form.segment_rows):
+                made += self._made([Held(whole.rows(which))])
         self._replace(made, **changes)
 
     def _made(self, parts: list[Held]) -> list[Held]:
@@ -356,53 +397,75 @@ class Memory:
         kind = kind_of(whole[0].segment.values)
         return [self._store.mapped(self._store.write(whole), kind)]
 
-    def _replace(self, held: list[Held], **changes: object) -> None:
+    def _replace(self, held: list[Held], *, moved: bool = False, **changes: Any) -> None:
+        """The segments are these; where rows of the index moved, these and it are of no use."""
         if self._store is not None:
-            self._store.seal(held, **changes)
-        self._contents.seal(held)
+            index: dict[str, Any] = {"index": None, "index_settings": {}} if moved else {}
+            self._store.seal(held, **index, **changes)
+        if moved:
+            self._index = None
+        self._hold(replace(self._contents, held=held, tail=Tail(), **changes))
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """One thread at a time; where it is cut off, what is on disk is read before it is used."""
+        with self._lock:
+            try:
+                yield
+            except HopfieldError:  # raised on purpose, where all is as it was
+                raise
+            except BaseException:
+                if self._store is not None:
+                    self._store.forget()
+                    self._forget()
+                raise
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """Take the lock, which is kept until `close`, and begin from the newest state."""
-        self._forget()
-        if self._store is None:
-            yield
-            return
-        if self._store.begin():
-            self._attach(self._store)
-        try:
-            yield
-        except HopfieldError:
-            raise
-        except BaseException:  # what came to the disk is not known here: read it before next time
-            self._store.forget()
-            raise
+        with self._lock:
+            if self._store is not None:
+                self._store.lock()
+            with self._changing():
+                if self._store is not None:
+                    contents = self._store.begin(self._contents)
+                    if contents is not None:
+                        self._attach(self._store, contents)
+                yield
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the memory to a new folder, whole or not at all; from now on it is kept there.
 
+        Where it is kept already, nothing is to be done, unless its folder was deleted.
+
         Raises:
             FileError: something is there already.
         """
-        if self.path is not None and Path(path).resolve() == self.path.resolve():
-            return
-        contents = self._contents
-        first = Manifest(
-            self.form, self._beta, self._auto, 0, contents.next_id, contents.value_kind
-        )
-        held = [
-            replace(one, segment=coded(one.segment, self.form))
-            for one in contents.blocks()
-            if len(one) > 0
-        ]
-        index = self._index_of_rest()
-        self.close()
-        self._attach(Store.create(Path(path), first, held))
-        self._index = index
-        if index is not None:
-            with self._writing():
-                self._keep(index)
+        with self._changing():
+            if self._store is not None and self._store.is_at(Path(path)):
+                return
+            contents = self._contents
+            first = Manifest(
+                self.form,
+                self._beta,
+                self._auto,
+                next_id=contents.next_id,
+                value_kind=contents.value_kind,
+            )
+            held = [
+                replace(one, segment=coded(one.segment, self.form))
+                for one in contents.blocks()
+                if len(one) > 0
+            ]
+            index = self._index_of_rest()
             self.close()
+            store = Store.create(Path(path), first, held)
+            self._attach(store, store.load())
+            self._index = index
+            if index is not None:
+                with self._writing():
+                    self._keep(index)
+                self.close()
 
     def check(self, advanced: Callable[[int], object] = lambda size: None) -> None:
         """Read every byte of the memory on disk, and compare it with its checksum.
@@ -417,7 +480,7 @@ class Memory:
         if self._store is None:
             raise ArgumentError("this memory is not on disk; save(path) puts it there")
         if damage := self._store.damaged(advanced):
-            raise MemoryCorrupt("; ".join(damage) + "; restore them from a copy of the memory")
+            raise MemoryCorrupt("; ".join(damage) + "; " + RESTORE)
 
     # Index
 
@@ -508,25 +571,39 @@ class Memory:
         exact, index = self._built(), self._found_index()
         if index is None:
             raise ArgumentError("this memory has no index; build_index() makes one")
-        blocks = [*self._contents.blocks()]
-        return index.network(self.form, exact, blocks, state, probe, progress)
+        return index.network(self.form, exact, [*exact.blocks], state, probe, progress)
 
     # Beta
 
     @property
     def beta(self) -> float:
-        """Inverse temperature β; with "auto" it is found now if it was not yet."""
+        """Inverse temperature β; with "auto" it is found now if it was not yet.
+
+        What is found is kept on disk, if no other process writes there, or has written since this
+        memory was opened.
+        """
         if self._beta is None:
-            self.choose_beta()
-        assert self._beta is not None
+            self._check_not_empty()
+            with self._lock:
+                self._beta = self._choice(self._error(None), SHARE, SAMPLE, 0).beta
+                self._forget()
+                if self._store is not None:
+                    self._store.change_if_free(beta=self._beta)
         return self._beta
 
     @beta.setter
     def beta(self, value: float) -> None:
-        self._set_beta(_check.positive("beta", value), auto=False)
+        if isinstance(value, str) and value == "auto":
+            raise ArgumentError("beta is to be a number here; choose_beta() finds one and keeps it")
+        self._set_beta(inverse_temperature(value), auto=False)
 
     def choose_beta(
-        self, error: float | None = None, share: float = 0.99, *, sample: int = 512, seed: int = 0
+        self,
+        error: float | None = None,
+        share: float = SHARE,
+        *,
+        sample: int = SAMPLE,
+        seed: int = 0,
     ) -> StoringBeta:
         """Find the β that stores a share of the patterns, and keep it.
 
@@ -546,14 +623,20 @@ class Memory:
                 theory does not speak.
         """
         self._check_not_empty()
-        found = chosen_beta(
-            self.form.similarity, self._patterns(), self._error(error), share, sample, seed
-        )
+        found = self._choice(self._error(error), share, sample, seed)
         self._set_beta(found.beta, auto=True)
         return found
 
+    def _choice(self, error: float, share: float, sample: int, seed: int) -> StoringBeta:
+        return chosen_beta(self.form.similarity, self._patterns(), error, share, sample, seed)
+
     def diagnose(
-        self, error: float | None = None, share: float = 0.99, *, sample: int = 512, seed: int = 0
+        self,
+        error: float | None = None,
+        share: float = SHARE,
+        *,
+        sample: int = SAMPLE,
+        seed: int = 0,
     ) -> Diagnosis:
         """How well the memory stores its patterns: a sample of them against all.
 
@@ -565,28 +648,36 @@ class Memory:
 
         Returns:
             Δ, M and m_max; which patterns are stored at this β; families; and a β to choose. It is
-            not set: `choose_beta` does that.
+            not set: `choose_beta` does that. Where β is still to be found, all is told at the β to
+            choose, or at 1/√d if there is none.
 
         Raises:
-            ArgumentError: nothing is stored.
+            ArgumentError: nothing is stored, or all patterns are 0 and no error is given.
         """
         self._check_not_empty()
+        error, share = self._error(error), _check.share("share", share)
+        sample, seed = _check.positive_int("sample", sample), _check.seed("seed", seed)
+        beta = self._beta
+        if beta is None:
+            beta = self.form.dim**-0.5
+            with suppress(NotStorableError):
+                beta = self._choice(error, share, sample, seed).beta
         return diagnosed(
-            self._built(),
+            memory_network(self.form, beta, self._contents.blocks()),
             self._patterns(),
             self.ids,
-            error=self._error(error),
-            share=_check.share("share", share),
-            sample=_check.positive_int("sample", sample),
-            seed=_check.seed("seed", seed),
+            error=error,
+            share=share,
+            sample=sample,
+            seed=seed,
         )
 
     def _set_beta(self, beta: float, auto: bool) -> None:
-        if self._store is not None:
-            with self._writing():
+        with self._writing():
+            if self._store is not None:
                 self._store.change(beta=beta, auto=auto)
-        self._beta, self._auto = beta, auto
-        self._forget()
+            self._forget()
+            self._beta, self._auto = beta, auto
 
     # Retrieval
 
@@ -628,10 +719,10 @@ class Memory:
         steps = _check.positive_int("steps", steps)
         if tol is not None:
             _check.tolerance("tol", tol)
-        given = self.form.states(noisy)
+        given = self._states(noisy)
         state = given.reshape(-1, self.form.dim)
-        network = self._association(state, rtol, index)
-        labels = self._contents.value_kind == "labels"
+        with self._lock:  # both of one state
+            network, exact = self._association(state, rtol, index), self._built()
 
         def shaped(tensor: Tensor) -> Tensor:
             return tensor.reshape(*given.shape[:-1], *tensor.shape[1:])
@@ -642,8 +733,8 @@ class Memory:
             steps,
             tol,
             shaped,
-            energy=self._energy if energy else None,
-            classes=self.classes if labels else None,
+            energy=(lambda state: exact.energy(state, exact.known)) if energy else None,
+            classes=exact.classes,
         )
 
     def associate(
@@ -660,12 +751,14 @@ class Memory:
         Raises:
             ShapeError, DtypeError, ArgumentError: as for `retrieve`.
         """
-        given = self.form.states(noisy)
+        given = self._states(noisy)
         state = given.reshape(-1, self.form.dim)
-        network = self._built() if index is None else self._indexed(state, index)
+        with self._lock:  # both of one state
+            exact = self._built()
+            network = exact if index is None else self._indexed(state, index)
         found, weights, rest = network.associate(state, _check.positive_int("k", k))
         ids = torch.zeros_like(found.row)
-        for number, held in enumerate(self._contents.blocks()):
+        for number, held in enumerate(exact.blocks):
             here = found.part == number
             ids[here] = held.segment.ids[found.row[here]]
         lead = given.shape[:-1]
@@ -680,7 +773,7 @@ class Memory:
         Raises:
             ShapeError, DtypeError, ArgumentError: as for `retrieve`.
         """
-        given = self.form.states(noisy)
+        given = self._states(noisy)
         return self._energy(given.reshape(-1, self.form.dim)).reshape(given.shape[:-1])
 
     def phase(
@@ -696,11 +789,23 @@ class Memory:
         Raises:
             ShapeError, DtypeError, ArgumentError: as for `retrieve`.
         """
-        given = self.form.states(noisy)
+        given = self._states(noisy)
         flat = given.detach().reshape(-1, self.form.dim)
         found = phase_in(self._built(), flat, fixed_at, global_kl)
         lead = given.shape[:-1]
         return Phase(*(getattr(found, field.name).reshape(lead) for field in fields(Phase)))
+
+    def _states(self, noisy: object) -> Tensor:
+        """States as they meet the patterns, whose scores float32 holds."""
+        state, longest = self.form.states(noisy), self._built().longest
+        lengths = vector_norm(state.detach(), dim=-1)
+        score = self.beta * longest * max(longest, float(lengths.max()) if len(lengths) else 0.0)
+        if not score < MOST_SCORE:
+            raise ArgumentError(
+                f"scores would be as large as β · ‖x‖ · ‖ξ‖ = {score:.3g}, which float32 does not "
+                f"hold; choose a smaller beta, or scale patterns and states down"
+            )
+        return state
 
     def _energy(self, state: Tensor) -> Tensor:
         network = self._built()
@@ -719,17 +824,20 @@ class Memory:
                 "noisy requires a gradient, which retrieval from codes has not; use a memory with "
                 "scan='exact', or noisy.detach()"
             )
+        exact = self._built()
         if self._certified is None:
-            blocks = self._contents.blocks()
-            self._certified = certified_network(self.form, self._built(), blocks)
+            self._certified = certified_network(self.form, exact, exact.blocks)
         rtol = None if rtol is None else _check.positive("rtol", rtol)
         return replace(self._certified, rtol=rtol)
 
     def _built(self) -> MemoryNetwork:
-        if self._network is None:
-            self._check_not_empty()
-            self._network = memory_network(self.form, self.beta, self._contents.blocks())
-        return self._network
+        with self._lock:
+            if self._store is not None and self._store.forgotten:
+                self.refresh()
+            if self._network is None:
+                self._check_not_empty()
+                self._network = memory_network(self.form, self.beta, self._contents.blocks())
+            return self._network
 
     def _check_not_empty(self) -> None:
         if len(self) == 0:
@@ -737,9 +845,10 @@ class Memory:
 
     def _patterns(self) -> Callable[[], Iterator[Tensor]]:
         """The patterns block by block, for what passes over them several times."""
+        contents = self._contents
 
         def blocks() -> Iterator[Tensor]:
-            for held in self._contents.blocks():
+            for held in contents.blocks():
                 for which in tiles(len(held.segment), ROWS_AT_ONCE):
                     block = held.segment.patterns[which]
                     block = block if held.removed is None else block[~held.removed[which]]
@@ -752,7 +861,12 @@ class Memory:
         """The error asked for, or a hundredth of M."""
         if error is not None:
             return _check.positive("error", error)
-        return 0.01 * max(held.longest for held in self._contents.blocks())
+        longest = max(held.longest for held in self._contents.blocks())
+        if longest == 0:
+            raise ArgumentError(
+                "all patterns are 0, so no error follows from their length; give one"
+            )
+        return 0.01 * longest
 
     def _known_ids(self, ids: object) -> Tensor:
         wanted = checked_ids("ids", ids)

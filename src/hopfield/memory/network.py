@@ -28,7 +28,7 @@ class Heaviest:
         part: the number of the part.
         row: the row in it.
         score: of the pattern.
-        log_partition: of all patterns, `(S,)`, without a null pattern.
+        log_partition: of all patterns, `(S,)`, float64, without a null pattern.
     """
 
     part: Tensor
@@ -61,6 +61,11 @@ class MemoryNetwork(Network):
     def visible(self) -> int:
         """How many patterns there are."""
         return sum(map(len, self.blocks))
+
+    @cached_property
+    def longest(self) -> float:
+        """M, the length of the longest pattern."""
+        return max(held.longest for held in self.blocks)
 
     @cached_property
     def known(self) -> Ground:
@@ -127,29 +132,39 @@ class MemoryNetwork(Network):
             of_each = torch.softmax(found.score, -1)
             weights = state.new_zeros(len(state), len(self.classes))
             return weights.scatter_add(-1, self._class_of(found), of_each)
-        return self.class_shares(state, self.log_partition(state))
+        log_partition = self.log_partition(state)
+        shares = self.class_shares(state, log_partition)
+        whole = torch.ones_like(log_partition)
+        if isinstance(separation, Softmax1):
+            whole = -torch.expm1(-log_partition)
+        # Where scores are large, rounding of the log-partition moves all weights alike.
+        total = shares.sum(-1, keepdim=True)
+        return shares * (whole.unsqueeze(-1) / total.clamp(min=torch.finfo().tiny))
+
+    @cached_property
+    def class_of_rows(self) -> list[Tensor]:
+        """The class of each pattern, part by part, `(n,)`."""
+        assert self.labels is not None
+        assert self.classes is not None
+        return [torch.searchsorted(self.classes, labels) for labels in self.labels]
 
     def class_shares(self, state: Tensor, log_partition: Tensor) -> Tensor:
         """exp(score − log-partition), summed by class, `(S, C)`."""
-        assert self.labels is not None
         assert self.classes is not None
         shares = state.new_zeros(len(state), len(self.classes))
-        for part, labels in zip(self.parts, self.labels, strict=True):
+        for part, classes in zip(self.parts, self.class_of_rows, strict=True):
             inputs = part.inputs(state, "nothing")
-            for columns in tiles(len(labels), max(1, SCORES_AT_ONCE // (len(state) or 1))):
-                share = (inputs.scores(columns=columns) - log_partition.unsqueeze(-1)).exp()
-                which = torch.searchsorted(self.classes, labels[columns])
-                shares = shares.index_add(-1, which, share)
+            for columns in tiles(len(classes), max(1, SCORES_AT_ONCE // (len(state) or 1))):
+                scores = inputs.scores(columns=columns) - log_partition.unsqueeze(-1)
+                shares = shares.index_add(-1, classes[columns], scores.clamp(max=0.0).exp())
         return shares
 
     def _class_of(self, found: Heaviest) -> Tensor:
-        assert self.labels is not None
-        assert self.classes is not None
-        label = torch.zeros_like(found.row)
-        for number, labels in enumerate(self.labels):
+        classes = torch.zeros_like(found.row)
+        for number, of_rows in enumerate(self.class_of_rows):
             here = found.part == number
-            label[here] = labels[found.row[here]]
-        return torch.searchsorted(self.classes, label)
+            classes[here] = of_rows[found.row[here]]
+        return classes
 
     @torch.no_grad()
     def heaviest(self, state: Tensor, k: int) -> Heaviest:
@@ -162,7 +177,9 @@ class MemoryNetwork(Network):
             inputs = network.inputs(state, "nothing")
             for columns in tiles(inputs.patterns, max(k, SCORES_AT_ONCE // (len(state) or 1))):
                 scores = inputs.scores(columns=columns)
-                partitions.append(Softmax().conjugate(scores))
+                top = scores.amax(-1, keepdim=True).clamp(min=torch.finfo(scores.dtype).min)
+                mass = (scores - top).exp_().sum(-1).double()  # so that large scores lose nothing
+                partitions.append(top.squeeze(-1).double() + mass.log())
                 best = scores.topk(min(k, scores.shape[-1]), -1)
                 score = torch.cat([score, best.values], -1)
                 row = torch.cat([row, best.indices + columns.start], -1)
@@ -187,7 +204,7 @@ def weighed(
         weights[:, : separation.k] = found.score[:, : separation.k].softmax(-1)
         return found.first(k), weights[:, :k], weights[:, k:].sum(-1)
     found = heaviest(k)
-    log_partition = found.log_partition.double()
+    log_partition = found.log_partition
     if isinstance(separation, Softmax1):
         log_partition = torch.logaddexp(log_partition, torch.zeros_like(log_partition))
     weights = (found.score - log_partition[:, None]).exp()

@@ -426,4 +426,4 @@ def certified_network(
     blocks = [*blocks]
     beta = float(network.association.beta)
     parts = tuple(part_of(form, beta, held) for held in blocks)
-    return CertifiedNetwork(network, parts, max(held.longest for held in blocks))
+    return CertifiedNetwork(network, parts, network.longest)

@@ -2,9 +2,10 @@
 
 import json
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -93,11 +94,17 @@ def choose(path: Path, formats: dict[str, T]) -> T:
 
 
 class Arrays:
-    """Arrays in a file, mapped."""
+    """Arrays in a file, mapped; `others` have dtypes that nothing reads."""
 
-    def __init__(self, path: Path, arrays: dict[str, tuple[str, NDArray[Any]]]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        arrays: dict[str, tuple[str, NDArray[Any]]],
+        others: Mapping[str, Column] = MappingProxyType({}),
+    ) -> None:
         self.path = path
         self.known = {name: Column(array.shape, dtype) for name, (dtype, array) in arrays.items()}
+        self.known |= others
         self._arrays = arrays
 
     def block(self, name: str, which: slice) -> Tensor:
@@ -121,7 +128,7 @@ def npy(path: Path) -> Arrays:
     """
     try:
         array = np.lib.format.open_memmap(path, mode="r")
-    except (ValueError, EOFError, OSError, SyntaxError) as error:
+    except (ValueError, EOFError, SyntaxError) as error:
         raise FileError(f"{path} is damaged, or no array of numbers: {one_line(error)}") from error
     return Arrays(path, {ONLY: (str(array.dtype.newbyteorder("=")), array)})
 
@@ -137,6 +144,7 @@ def _safetensors(path: Path) -> Arrays:
         head = json.loads(file.read(size))
     head.pop("__metadata__", None)
     arrays: dict[str, tuple[str, NDArray[Any]]] = {}
+    others = {}
     for name, one in head.items():
         shape, at = tuple(one["shape"]), 8 + size + one["data_offsets"][0]
         kind = one["dtype"]
@@ -145,7 +153,9 @@ def _safetensors(path: Path) -> Arrays:
         elif kind in SAFETENSORS:
             array = np.memmap(path, SAFETENSORS[kind], "r", at, shape)
             arrays[name] = str(array.dtype.newbyteorder("=")), array
-    return Arrays(path, arrays)
+        else:
+            others[name] = Column(shape, kind)
+    return Arrays(path, arrays, others)
 
 
 class Parquet:

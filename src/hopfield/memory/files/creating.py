@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import torch
 
+from hopfield import _check
 from hopfield.errors import ArgumentError
 from hopfield.memory.files.adding import check_files, open_files, store_files
 from hopfield.memory.form import Scan
@@ -55,6 +56,9 @@ def create(
         HopfieldError: as for `Memory.create`, `open_files` and `add_files`.
         OSError: a file cannot be read, or the disk is full.
     """
+    if not files:
+        for name, given in {"column": column, "values": values, "ids": ids}.items():
+            _check.unused(given, name, "there are no files of patterns that it could be of")
     opened = open_files(files or [], column=column, values=values, ids=ids)
     widths = {one.dim for one in opened} | ({dim} if dim is not None else set())
     if len(widths) != 1:

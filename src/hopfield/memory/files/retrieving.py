@@ -12,7 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from hopfield import _check
-from hopfield.errors import ConvergenceWarning, FileError
+from hopfield.errors import ArgumentError, ConvergenceWarning, FileError
 from hopfield.memory.files.results import beside, check_results, write_results
 from hopfield.memory.files.vectors import Vectors, located, read_states
 from hopfield.memory.index.search import Probe
@@ -21,6 +21,7 @@ from hopfield.memory.memory import Memory
 STATES_AT_ONCE = 1024
 NUMBERS_AT_ONCE = 2**24
 SHOWN = 20
+MOST_STEPS = 2**31 - 1
 NAMES = (
     *("readout", "labels", "label_weights", "state", "steps", "converged", "change"),
     *("bound", "interval"),
@@ -104,6 +105,8 @@ def retrieve_file(
         OSError: a file cannot be read or written.
     """
     states = read_states(path, column=column)
+    if _check.positive_int("steps", steps) > MOST_STEPS:
+        raise ArgumentError(f"steps is {steps}; {MOST_STEPS} at most is expected")
     if k is not None:
         _check.positive_int("k", k)
     if out is not None:

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from hopfield.errors import MemoryCorrupt
 from hopfield.memory.info import MemoryInfo
-from hopfield.memory.memory import Memory
+from hopfield.memory.memory import RESTORE, Memory
 from hopfield.memory.store.store import Store
 
 
@@ -59,7 +59,7 @@ def check(path: str | PathLike[str], *, progress: bool = False) -> Checked:
     store = Store(Path(path))
     while damage := _damage(store, progress):
         if not store.newer():  # others replaced files meanwhile: the newer ones count
-            raise MemoryCorrupt("; ".join(damage) + "; restore them from a copy of the memory")
+            raise MemoryCorrupt("; ".join(damage) + "; " + RESTORE)
     entries = store.manifest.entries
     return Checked(str(path), len(entries), sum(entry.size for entry in entries))
 

@@ -149,6 +149,7 @@ class Members:
 
     Attributes:
         beta: β.
+        ranks: `(n,)`, which member each row is.
         of_each: `(n,)`, the list of each member.
         bias: `(n,)`, the Euclidean term, −inf where removed; or `(0,)`.
         offsets: `(L,)`, the mean of the Euclidean term in each list.
@@ -162,6 +163,7 @@ class Members:
     """
 
     beta: float
+    ranks: Tensor
     of_each: Tensor
     bias: Tensor
     offsets: Tensor
@@ -195,6 +197,7 @@ class Members:
             values = of_members(_values)
         return cls(
             beta=beta,
+            ranks=lists.rows.argsort(),
             of_each=of_each,
             bias=bias,
             offsets=offsets,
@@ -214,11 +217,10 @@ class Members:
         return beta == self.beta and torch.equal(labels, self.labels)
 
     def without(self, removed: Tensor, patterns: Tensor) -> "Members":
-        """Those of all members, whose patterns are `(n, d)`, that were not removed, `(n,)`."""
-        if not bool(removed.any()):
-            return self
+        """Those of all members, whose patterns are `(n, d)`, that are not of `removed` rows."""
+        removed = self.ranks[removed]
         of_each, size = self.of_each[removed], len(self.counts)
-        bias = self.bias if len(self.bias) else torch.zeros(len(removed))
+        bias = self.bias if len(self.bias) else torch.zeros(len(self.ranks))
         value_sums, class_counts = self.value_sums, self.class_counts
         if len(self.values):
             value_sums = value_sums - _sums(of_each, self.values[removed], size)
@@ -227,7 +229,7 @@ class Members:
             class_counts = class_counts - gone
         return replace(
             self,
-            bias=bias.masked_fill(removed, -torch.inf),
+            bias=bias.index_fill(0, removed, -torch.inf),
             counts=self.counts - torch.bincount(of_each, minlength=size),
             sums=self.sums - _sums(of_each, patterns[removed].float(), size),
             value_sums=value_sums,
@@ -289,13 +291,13 @@ class Search:
             all_members, members = before.all_members, before.members
         else:
             all_members = members = Members.of(form, beta, exact.classes, lists, early)
-        if sum(map(len, early)) != int(members.counts.sum(dtype=torch.float64)):
-            removed = torch.cat([removed_rows(held) for held in early])[lists.rows]
+        removed = torch.cat([removed_rows(held) for held in early]).nonzero().squeeze(-1)
+        if len(lists.rows) - len(removed) != int(members.counts.sum(dtype=torch.float64)):
             members = all_members.without(removed, lists.patterns)
         return cls(
             form=form,
             lists=lists,
-            longest=max(held.longest for held in blocks),
+            longest=exact.longest,
             all_members=all_members,
             members=members,
             beside=memory_network(replace(form, separation=Softmax()), beta, late)

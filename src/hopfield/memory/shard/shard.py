@@ -13,7 +13,9 @@ from torch import Tensor
 from hopfield import _check
 from hopfield.errors import ArgumentError, DtypeError, ShapeError
 from hopfield.memory.contents import Held
-from hopfield.memory.form import DTYPES, Form, form
+from hopfield.memory.form import DTYPES, Form, form, inverse_temperature
+from hopfield.memory.given import check_unique as check_own_unique
+from hopfield.memory.given import checked_ids
 from hopfield.memory.memory import Memory
 from hopfield.memory.retrieval import Associations, MemoryRetrieval, retrieved
 from hopfield.memory.segment import Segment
@@ -72,23 +74,26 @@ class ShardedMemory:
     ) -> None:
         group = Group(_check.positive("timeout", timeout))
         with group.checking("make"):
-            _check_tensors(patterns, values, ids, group.device)
+            _check_tensors(patterns, values, group.device)
             made = form(patterns.shape[1], similarity, separation, patterns.dtype, "exact")
-            beta = made.dim**-0.5 if beta is None else _check.positive("beta", beta)
+            beta = made.dim**-0.5 if beta is None else inverse_temperature(beta)
+
+            def as_stored() -> Tensor:
+                return normalised(patterns) if made.similarity == "cosine" else patterns
+
+            _check_length(as_stored().detach())
+            given = None if ids is None else _checked_ids(ids, len(patterns)).to(group.device)
         _agree(group, made, beta)
         counted = group.slots(torch.tensor(len(patterns), device=group.device)).tolist()
-        if ids is None:
-            first = sum(counted[: group.rank])
-            known = torch.arange(first, first + len(patterns), device=group.device)
-        else:
-            known = ids.long()
-
+        first = sum(counted[: group.rank])
+        counting = torch.arange(first, first + len(patterns), device=group.device)
+        known = counting if given is None else given
         read = values
         if values is not None and not values.is_floating_point():
             read = values.long()
 
         def rows() -> list[Held]:
-            stored = normalised(patterns) if made.similarity == "cosine" else patterns
+            stored = as_stored()
             return [Held(Segment(stored, known, minus_half_squares(stored), read))]
 
         self._trained = [t for t in (patterns, values) if t is not None and t.requires_grad]
@@ -143,6 +148,8 @@ class ShardedMemory:
         memory = cls.__new__(cls)
         group = Group(_check.positive("timeout", timeout))
         with group.checking("make"):
+            if not isinstance(own, Memory):
+                raise ArgumentError(f"own is {own!r}; a hopfield.Memory is expected")
             beta, held = own.beta, [*own.blocks()]
         _agree(group, own.form, beta)
         memory._trained = []
@@ -167,7 +174,7 @@ class ShardedMemory:
             rows: those of this process; called anew for each call where they are trained.
             check_ids: whether ids may lie on several processes.
         """
-        self.form, self.beta, self._group = made, beta, group
+        self.form, self._beta, self._group = made, beta, group
         held = rows()
         self._size, value_kind = agreed(held, group)
         if check_ids:
@@ -178,6 +185,11 @@ class ShardedMemory:
 
     def __len__(self) -> int:
         return self._size
+
+    @property
+    def beta(self) -> float:
+        """Inverse temperature β, on which the processes agreed."""
+        return self._beta
 
     def __repr__(self) -> str:
         return (
@@ -330,29 +342,51 @@ class ShardedMemory:
         return self._network
 
 
-def _check_tensors(
-    patterns: Tensor, values: Tensor | None, ids: Tensor | None, device: torch.device
-) -> None:
+def _check_tensors(patterns: Tensor, values: Tensor | None, device: torch.device) -> None:
     _check.floating("patterns", patterns, 2)
     if patterns.dim() != 2:
         raise ShapeError(f"patterns has shape {_check.shape_of(patterns)}; (n, d) is expected")
     if patterns.dtype not in DTYPES.values():
         raise DtypeError(f"patterns is {patterns.dtype}; float32 or bfloat16 is expected")
     _check.finite("patterns", patterns.detach())
-    if ids is not None and (ids.is_floating_point() or ids.dim() != 1):
-        raise DtypeError(
-            f"ids is {ids.dtype} {_check.shape_of(ids)}; whole numbers (n,) are expected"
-        )
-    if values is not None and values.dim() != (2 if values.is_floating_point() else 1):
+    if values is not None:
+        _check_values(values, len(patterns))
+    for name, tensor in (("patterns", patterns), ("values", values)):
+        if tensor is not None and tensor.device != device:
+            raise DtypeError(f"{name} is on {tensor.device}; {device} is expected")
+
+
+def _check_values(values: object, patterns: int) -> None:
+    if not isinstance(values, Tensor):
+        raise DtypeError(f"values is a {type(values).__name__}; a torch.Tensor is expected")
+    floating = values.is_floating_point()
+    if values.is_complex() or values.dim() != (2 if floating else 1):
         raise ShapeError(
             f"values is {values.dtype} of shape {_check.shape_of(values)}; (n, v), floating, or "
             f"(n,), whole numbers, is expected"
         )
-    for name, tensor in (("patterns", patterns), ("values", values), ("ids", ids)):
-        if tensor is not None and len(tensor) != len(patterns):
-            raise ShapeError(f"{name} has {len(tensor)} rows for {len(patterns)} patterns")
-        if tensor is not None and tensor.device != device:
-            raise DtypeError(f"{name} is on {tensor.device}; {device} is expected")
+    if len(values) != patterns:
+        raise ShapeError(f"values has {len(values)} rows for {patterns} patterns")
+    if floating:
+        _check.finite("values", values.detach().float())
+
+
+def _checked_ids(ids: object, patterns: int) -> Tensor:
+    found = checked_ids("ids", ids)
+    if len(found) != patterns:
+        raise ShapeError(f"ids has {len(found)} rows for {patterns} patterns")
+    check_own_unique(found)
+    return found
+
+
+def _check_length(stored: Tensor) -> None:
+    """The squares of lengths are finite, as `Form.patterns` checks it, but where patterns lie."""
+    overflown = ~minus_half_squares(stored).isfinite()
+    if bool(overflown.any()):
+        raise ArgumentError(
+            f"patterns has {int(overflown.sum())} vectors that are too long for {stored.dtype}, "
+            f"the first at index {int(overflown.nonzero()[0])}; scale them down"
+        )
 
 
 def _agree(group: Group, made: Form, beta: float, version: int = 0) -> None:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from uuid import uuid4
 
 Bytes = bytes | memoryview
 AT_ONCE = 2**22
@@ -36,22 +37,34 @@ def write_new(path: Path, chunks: Iterable[Bytes]) -> tuple[int, str]:
 
 
 def write_at(path: Path, data: Bytes, at: int) -> None:
-    """Bytes at a place of a file that is there; what lay behind them is left as it is."""
+    """Bytes at the end of a file that is there, which ends at that place again where this fails."""
     with _naming(path):
         file = os.open(path, os.O_WRONLY | NO_LINK)
         try:
             _write(file, data, at)
             os.fsync(file)
+        except BaseException:
+            with suppress(OSError):
+                os.ftruncate(file, at)
+            raise
+        finally:
+            os.close(file)
+
+
+def cut(path: Path, size: int) -> None:
+    """A file has no more than so many bytes; whether that lasts does not matter."""
+    with _naming(path):
+        file = os.open(path, os.O_WRONLY | NO_LINK)
+        try:
+            os.ftruncate(file, size)
         finally:
             os.close(file)
 
 
 def replace(path: Path, data: bytes) -> None:
     """A file whole, in place of the one before; after a power cut it is one or the other."""
-    part = path.with_name(f"{path.name}.part")
+    part = path.with_name(f"{path.name}-{uuid4().hex[:8]}.part")
     with _naming(path):
-        with suppress(FileNotFoundError):
-            os.unlink(part)
         write_new(part, [data])
         os.replace(part, path)
         sync_folder(path.parent)

@@ -22,8 +22,8 @@ def removed(ids: Tensor) -> bytes:
     return safetensors.torch.save({"removed": ids.contiguous()})
 
 
-def replay(log: bytes, contents: Contents) -> None:
-    """Make the changes again.
+def replay(log: bytes, contents: Contents) -> Contents:
+    """The contents after the changes of a log.
 
     Raises:
         ValueError: what was removed is not there.
@@ -34,9 +34,10 @@ def replay(log: bytes, contents: Contents) -> None:
             place = contents.find(tensors["removed"])
             if bool((place.row < 0).any()):
                 raise ValueError("it removes patterns that are not there")
-            contents.remove(place)
+            contents = contents.without(place)
         else:
-            contents.add(coded(Segment(**tensors), contents.form))
+            contents = contents.added(coded(Segment(**tensors), contents.form))
+    return contents
 
 
 def _records(log: bytes) -> Iterator[bytes]:

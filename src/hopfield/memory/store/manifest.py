@@ -6,6 +6,7 @@ import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+from uuid import uuid4
 
 from hopfield import _check
 from hopfield._text import one_line
@@ -16,6 +17,8 @@ from hopfield.memory.segment import ValueKind
 FILE = "manifest.json"
 FORMAT = 1  # raised when older readers cannot read it any more
 NAME = re.compile(r"(segment|log|removed|index)-[0-9]+-[0-9a-f]+\.[a-z]+")
+PART = re.compile(re.escape(FILE) + r"-[0-9a-f]+\.part")  # one that was being written
+LAST_ID = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ class Manifest:
         form: of the patterns.
         beta: the β that was given or found; None while it is still to be found.
         auto: whether β is to be found.
+        uuid: of the memory: another one may come to lie at its path.
+        mark: of this state, random: an older one may be put back.
         generation: how often the memory changed.
         next_id: the id that the next pattern gets by itself.
         value_kind: of the values; "open" until the first patterns come.
@@ -56,6 +61,8 @@ class Manifest:
     form: Form
     beta: float | None
     auto: bool
+    uuid: str = field(default_factory=lambda: uuid4().hex)
+    mark: str = field(default_factory=lambda: uuid4().hex)
     generation: int = 0
     next_id: int = 0
     value_kind: ValueKind | Literal["open"] = "open"
@@ -93,6 +100,8 @@ def read(folder: Path) -> Manifest:
             f"{folder} is no memory: there is no {FILE}; hopfield.Memory.create(path, dim) or "
             f"save(path) makes one"
         ) from error
+    except IsADirectoryError as error:
+        raise MemoryCorrupt(f"{path} is a folder; restore it from a copy of the memory") from error
     try:
         body = json.loads(text)
         written = body["format"]
@@ -126,19 +135,26 @@ def _decoded(kept: dict[str, Any]) -> Manifest:
     beta, kind = kept["beta"], kept["value_kind"]
     if not isinstance(kind, list) and kind not in ("open", "labels", None):
         raise ValueError(f"{kind!r} is no kind of values")
-    return Manifest(
+    made = Manifest(
         form=Form.of_json(kept["form"]),
         beta=None if beta is None else _check.positive("beta", beta),
         auto=bool(kept["auto"]),
+        uuid=str(kept["uuid"]),
+        mark=str(kept["mark"]),
         generation=int(kept["generation"]),
         next_id=int(kept["next_id"]),
         value_kind=tuple(kind) if isinstance(kind, list) else kind,
-        segments=tuple(made for one in kept["segments"] if (made := entry(one)) is not None),
+        segments=tuple(one for fields in kept["segments"] if (one := entry(fields)) is not None),
         log=entry(kept["log"]),
         removed=entry(kept["removed"]),
         index=entry(kept["index"]),
         index_settings=dict(kept["index_settings"]),
     )
+    if len({entry.file for entry in made.entries}) < len(made.entries):
+        raise ValueError("it names a file twice")
+    if not 0 <= made.next_id <= LAST_ID:
+        raise ValueError(f"next_id is {made.next_id}")
+    return made
 
 
 def _digest(kept: dict[str, Any]) -> str:

@@ -5,8 +5,10 @@ synced before, so a reader, or a process after a power cut, finds one state whol
 acknowledged, or the one that was being made.
 """
 
+import errno
 import hashlib
 import os
+import struct
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -20,15 +22,25 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from hopfield._text import one_line
-from hopfield.errors import FileError, MemoryCorrupt, MemoryLockedError
+from hopfield.errors import FileError, HopfieldError, MemoryCorrupt, MemoryLockedError
 from hopfield.memory.contents import Contents, Held
 from hopfield.memory.segment import ValueKind
 from hopfield.memory.store import disk, log, manifest, segment_file
-from hopfield.memory.store.manifest import NAME, Entry, Manifest
+from hopfield.memory.store.manifest import NAME, PART, Entry, Manifest
 
 LOG_BYTES = 2**26  # from here on a log is made into a segment, whatever it holds
 LOCK = "lock"
-FORGOTTEN = -1
+FORGOTTEN = ""
+MALFORMED = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    SafetensorError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
 
 
 class Store:
@@ -46,7 +58,8 @@ class Store:
         self.path = Path(os.path.abspath(path))
         self.manifest = manifest.read(self.path)
         self._lock: FileLock | None = None
-        self._owner = 0
+        self._owner, self._locked = 0, (0, 0)
+        self._begun = False
         self._logged: Any = hashlib.sha256()
 
     @classmethod
@@ -77,40 +90,74 @@ class Store:
         Raises:
             MemoryCorrupt: a file is missing or damaged.
         """
+        return self._load(self.manifest, None)
+
+    def newest(self, before: Contents) -> Contents | None:
+        """What others made of the contents since; None if nothing."""
+        found = self._found()
+        return None if found.mark == self.manifest.mark else self._load(found, before)
+
+    def _load(self, known: Manifest, before: Contents | None) -> Contents:
         while True:
             try:
-                return self._loaded()
+                contents, logged = self._loaded(known, before)
             except FileNotFoundError as error:
-                if not self.newer():
-                    self.forget()
+                found = self._found()
+                if found.mark == known.mark:
                     raise MemoryCorrupt(
                         f"{error.filename or self.path} is missing; restore it from a copy of the "
                         f"memory"
                     ) from error
-            except BaseException:
-                self.forget()
-                raise
+                known = found
+            else:
+                self.manifest, self._logged = known, logged
+                return contents
 
-    def _loaded(self) -> Contents:
-        known = self.manifest
+    def _loaded(self, known: Manifest, before: Contents | None) -> tuple[Contents, Any]:
+        """What a manifest names, and the running digest of its log."""
+        if before is not None and self._only_grew(known):
+            contents, logged = before, self._logged.copy()
+            at = 0 if self.manifest.log is None else self.manifest.log.size
+        else:
+            contents, logged, at = self._segments(known), hashlib.sha256(), 0
+        if known.log is not None:
+            records = self._counted(known.log, logged, at)
+            try:
+                contents = log.replay(records, contents)
+            except MALFORMED as error:
+                found = self.damaged() or [f"{self.path / known.log.file}: {one_line(error)}"]
+                raise MemoryCorrupt("; ".join(found)) from error
+        for held in contents.blocks():
+            if (last := _last_id(held)) >= known.next_id < manifest.LAST_ID:
+                entry = held.entry or known.log
+                assert entry is not None
+                raise MemoryCorrupt(
+                    f"{self.path / entry.file} has the id {last}, and {self.path / manifest.FILE} "
+                    f"says that all are below {known.next_id}; restore them from a copy"
+                )
+        return replace(contents, next_id=known.next_id, value_kind=known.value_kind), logged
+
+    def _only_grew(self, known: Manifest) -> bool:
+        """Whether all that came since is at the end of the log."""
+        mine = self.manifest
+        if mine.mark == FORGOTTEN or (mine.segments, mine.removed) != (
+            known.segments,
+            known.removed,
+        ):
+            return False
+        if mine.log is None:
+            return True
+        log = known.log
+        return log is not None and log.file == mine.log.file and log.size >= mine.log.size
+
+    def _segments(self, known: Manifest) -> Contents:
         held = [self.mapped(one, known.value_kind) for one in known.segments]
-        contents = Contents(known.form, held, 0, known.value_kind)
         if known.removed is not None:
             gone = self._tensors(known.removed)
-            for one in held:
-                if one.entry is not None and one.entry.file in gone:
-                    one.remove(gone[one.entry.file])
-        self._logged = hashlib.sha256()
-        if known.log is not None:
-            records = self._counted(known.log)
-            self._logged.update(records)
-            try:
-                log.replay(records, contents)
-            except (LookupError, RuntimeError, ValueError) as error:
-                found = self.damaged() or [f"{self.path / known.log.file}: {error}"]
-                raise MemoryCorrupt("; ".join(found)) from error
-        contents.next_id = known.next_id
-        return contents
+            for number, entry in enumerate(known.segments):
+                if entry.file in gone:
+                    held[number] = held[number].without(gone[entry.file])
+        return Contents(known.form, held, known.next_id, known.value_kind)
 
     def mapped(self, entry: Entry, kind: ValueKind | Literal["open"]) -> Held:
         """The segment in a file."""
@@ -118,12 +165,17 @@ class Store:
         path, form = self.path / entry.file, self.manifest.form
         return Held(segment_file.mapped(path, form, entry.rows, entry.size, kind), entry)
 
-    def _counted(self, entry: Entry) -> bytes:
-        """The bytes of a file that count, checked."""
+    def _counted(self, entry: Entry, before: Any = None, at: int = 0) -> bytes:
+        """The bytes of a file that count, checked, from a place on; `before` digests them."""
         path = self.path / entry.file
-        with path.open("rb") as file:
-            found = file.read(min(entry.size, os.fstat(file.fileno()).st_size))
-        if len(found) != entry.size or hashlib.sha256(found).hexdigest() != entry.sha256:
+        found, digest = b"", hashlib.sha256() if before is None else before
+        if not path.is_dir():
+            with path.open("rb") as file:
+                file.seek(at)
+                end = min(entry.size, os.fstat(file.fileno()).st_size)
+                found = file.read(max(0, end - at))
+        digest.update(found)
+        if at + len(found) != entry.size or digest.hexdigest() != entry.sha256:
             raise MemoryCorrupt(
                 f"{path} is damaged: its checksum is not that of the manifest; restore it from a "
                 f"copy of the memory"
@@ -138,35 +190,76 @@ class Store:
 
     def newer(self) -> bool:
         """Whether another process has changed the memory since; its manifest is then ours."""
-        found = manifest.read(self.path)
-        if found.generation == self.manifest.generation:
+        found = self._found()
+        if found.mark == self.manifest.mark:
             return False
         self.manifest = found
         return True
 
-    def begin(self) -> bool:
-        """Become the one who writes, until `release`; whether others have written meanwhile.
+    def _found(self) -> Manifest:
+        """The manifest that is there now.
 
         Raises:
-            MemoryLockedError: another writes.
+            FileError: it is that of another memory, or there is none.
         """
-        first = self._lock is None
-        if first:
-            self._acquire()
-        elif self._owner != os.getpid():
+        found = manifest.read(self.path)
+        if found.uuid != self.manifest.uuid:
+            raise FileError(
+                f"{self.path} is another memory now; open it anew with hopfield.Memory.open"
+            )
+        return found
+
+    def is_at(self, path: Path) -> bool:
+        """Whether a path is that of this memory, and it is still there.
+
+        Raises:
+            FileError: another memory is there, or none, but something else.
+        """
+        if path.resolve() != self.path.resolve() or not path.exists():
+            return False
+        self._found()
+        return True
+
+    @property
+    def forgotten(self) -> bool:
+        """Whether it is not known what is on disk."""
+        return self.manifest.mark == FORGOTTEN
+
+    def lock(self) -> None:
+        """Become the one who writes, until `release`.
+
+        Raises:
+            FileError: there is no memory any more, or another one.
+            MemoryLockedError: another writes.
+            PermissionError: it may be read only.
+        """
+        self._found()  # before the lock, which would make a folder
+        if self._lock is not None and self._owner != os.getpid():
             raise MemoryLockedError(
                 f"{self.path} is written to by the process that this one was forked from; open it "
                 f"anew here, after that one has closed it"
             )
-        failed = self.manifest.generation == FORGOTTEN
-        changed = self.newer()
-        if first or failed:
+        if self._lock is not None and self._locked != _identity(self.path / LOCK):
+            self.release()  # another folder lies there, such as a copy that was put back
+        if self._lock is None:
+            self._acquire()
+
+    def begin(self, before: Contents) -> Contents | None:
+        """Begin a change from the newest state; the lock is ours.
+
+        Returns:
+            What others made of the contents meanwhile; None if nothing.
+        """
+        failed = self.forgotten
+        changed = self.newest(before)
+        if failed or not self._begun:
             # What made this state may have ended before its name was synced, or that of a new
             # folder: what is built on it must not last without it, nor files before it go.
             disk.sync_folder(self.path)
             with suppress(PermissionError):
                 disk.sync_folder(self.path.resolve().parent)
             self.sweep()
+            self._begun = True
         return changed
 
     def _acquire(self) -> None:
@@ -178,7 +271,28 @@ class Store:
                 f"{self.path} is being written to by another process, or by another Memory of this "
                 f"one; close() that one first, or try again later"
             ) from error
-        self._lock, self._owner = lock, os.getpid()
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
+            raise PermissionError(
+                error.errno,
+                f"the memory can be read, but not written to here ({error.strerror})",
+                str(self.path),
+            ) from error
+        self._lock, self._owner, self._begun = lock, os.getpid(), False
+        self._locked = _identity(self.path / LOCK)
+
+    def change_if_free(self, **changes: Any) -> None:
+        """Change the manifest, if nobody else writes, and nobody has since it was read."""
+        ours = self._lock is not None
+        with suppress(HopfieldError, OSError):
+            self.lock()
+            try:
+                if self._found().mark == self.manifest.mark:
+                    self._commit(**changes)
+            finally:
+                if not ours:
+                    self.release()
 
     def release(self) -> None:
         """Let others write."""
@@ -188,7 +302,7 @@ class Store:
 
     def forget(self) -> None:
         """What is on disk is not known any more: the next change begins with reading it."""
-        self.manifest = replace(self.manifest, generation=FORGOTTEN)
+        self.manifest = replace(self.manifest, mark=FORGOTTEN)
 
     def append(self, record: bytes, **changes: Any) -> None:
         """Keep a small change in the log."""
@@ -265,7 +379,9 @@ class Store:
         return self.path / self._name("index", "safetensors")
 
     def _commit(self, **changes: Any) -> None:
-        made = replace(self.manifest, generation=self.manifest.generation + 1, **changes)
+        made = replace(
+            self.manifest, mark=uuid4().hex, generation=self.manifest.generation + 1, **changes
+        )
         disk.replace(self.path / manifest.FILE, made.encoded())
         self.manifest = made
 
@@ -273,11 +389,15 @@ class Store:
         return f"{kind}-{self.manifest.generation + 1}-{uuid4().hex[:8]}.{ending}"
 
     def sweep(self) -> None:
-        """Remove files that no manifest names: those that were replaced, or never acknowledged."""
+        """Remove what no manifest names: what was replaced, or never acknowledged."""
         named = {entry.file for entry in self.manifest.entries}
         for file in self.path.iterdir():
-            if NAME.fullmatch(file.name) and file.name not in named:
+            ours = NAME.fullmatch(file.name) or PART.fullmatch(file.name)
+            if ours and file.name not in named and not file.is_dir():
                 disk.remove(file)
+        known = self.manifest.log
+        if known is not None and (self.path / known.file).lstat().st_size > known.size:
+            disk.cut(self.path / known.file, known.size)
 
     def damaged(self, advanced: Any = lambda size: None) -> list[str]:
         """What is wrong with the files that there are now, in words; all bytes are read."""
@@ -287,7 +407,9 @@ class Store:
             path = self.path / entry.file
             try:
                 size = path.stat().st_size
-                if entry is known.log:
+                if path.is_dir():
+                    found.append(f"{path} is a folder")
+                elif entry is known.log:
                     self._counted(entry)
                     advanced(entry.size)
                 elif size != entry.size:
@@ -298,9 +420,28 @@ class Store:
                 found.append(f"{path} is missing")
             except FileError as error:
                 found.append(str(error))
-        if found and manifest.read(self.path).generation != known.generation:
+        if found and manifest.read(self.path).mark != known.mark:
             return self.damaged(advanced)  # another process replaced files while they were read
         return found
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """What tells a file from another of the same name."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return (0, 0)
+    return found.st_dev, found.st_ino
+
+
+def _last_id(held: Held) -> int:
+    """The largest id of a segment; of a file, only the pages that have it are read."""
+    ids, order = held.segment.ids, held.segment.order
+    if len(ids) == 0:
+        return -1
+    if held.entry is None:
+        return int(ids.max())
+    return int(ids[-1] if order is None else ids[order[-1].clamp(0, len(ids) - 1)])
 
 
 def check_free(path: Path) -> None:
