@@ -18,7 +18,7 @@ import hopfield
 from benchmarks.sublinear import beta_for, median_k90
 
 DOCS = Path(__file__).parent.parent / "docs"
-PATTERNS, WIDTH, STATES, SEEN = 1_000_000, 128, 48, 21
+PATTERNS, WIDTH, STATES, SEEN = 1_000_000, 128, 10, 10
 WANTED = {"1": 1.0, "10": 10.0, "1000": 1000.0, "N/2": PATTERNS / 2}
 ASKED = (None, 1e-2, 1e-3)
 
