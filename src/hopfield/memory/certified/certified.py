@@ -190,9 +190,7 @@ class OneState:
         costs = masses * _terms(shifts, 2 * radius, errors)
         if self.survey.numerator is not None and costs.sum() <= SURE * limit * least:
             return self._looked_at(view, np.zeros(len(costs), bool), ~np.zeros(len(costs), bool), 0)
-        order = (2 * radius * stretched).argsort()
-        light = np.empty(len(order), dtype=bool)
-        light[order] = (2 * radius * stretched[order]).cumsum() <= LEFT_OUT * limit * least
+        light = 2 * radius * stretched * len(costs) <= LEFT_OUT * limit * least
         looked_at, rest = ~light, np.zeros_like(light)
         few = max(int(FEW * len(costs)), FEW_TILES)
         if network.rtol is None and looked_at.sum() > few:

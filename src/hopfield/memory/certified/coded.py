@@ -20,7 +20,7 @@ from hopfield.memory.form import Form
 from hopfield.memory.network import bias_of
 
 Array = NDArray[Any]
-PROBED = 8  # tiles that tell how heavy the others are
+PROBED = 16  # tiles that tell how heavy the others are
 NEGLIGIBLE = 17.0  # e^−17 is the rounding of float32
 
 
@@ -145,7 +145,8 @@ def _level_is_high(part: Part, query: Array, longest: float) -> bool:
         into = (tile, tile + 1, tops, masses, *nothing)
         kernel().survey(query, part.codes, part.scales, part.bias, *into)
     with np.errstate(divide="ignore"):
-        level = (tops[:, some] + np.log(masses[:, some])).max(-1) + math.log(number)
+        of_tiles = tops[:, some] + np.log(masses[:, some])
+    level = np.median(of_tiles, axis=-1) + math.log(number)  # whatever one of them holds
     highest = np.linalg.norm(query, axis=-1) * longest + part.highest
     return bool((level + NEGLIGIBLE > highest).sum() > 0.5 * len(query))
 
