@@ -1,4 +1,4 @@
-"""How compiled loops read numbers that may be bfloat16; importing this file needs numba."""
+"""How compiled loops read numbers of several types as float32; importing this file needs numba."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from numba.extending import overload
 
 
 def wide(x: Any) -> Any:
-    """A float32 as it is, the bits of a bfloat16 as the float32 whose upper half they are."""
+    """A float32 as it is, an int8, the bits of a bfloat16: the upper half of those of a float32."""
     raise NotImplementedError("compiled code calls this, through `overload`")
 
 
@@ -20,4 +20,7 @@ def _of_type(x: Any) -> Any:
     def widened(x: Any) -> Any:
         return np.uint32(np.uint32(x) << np.uint32(16)).view(np.float32)
 
-    return widened if x == numba.uint16 else as_it_is
+    def converted(x: Any) -> Any:
+        return np.float32(x)
+
+    return {numba.uint16: widened, numba.int8: converted}.get(x, as_it_is)

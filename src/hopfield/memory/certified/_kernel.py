@@ -1,17 +1,14 @@
 """The compiled loops of `certified`; importing this file needs numba.
 
 Sums over a tile are in float32, sums over tiles in float64, so that the bound on their rounding
-does not grow with N. Each helper takes a slice: indices that start at 0 are what vectorises well.
+does not grow with N.
 """
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from hopfield.reduction._exp import LOWEST, exp
-
-TILE = 64
-FASTMATH = {"nnan", "nsz", "arcp", "contract", "afn", "reassoc"}
+from hopfield.reduction._fused_kernel import FASTMATH, TILE, score, weigh, weighted_sum
 
 f32, f64 = np.float32, np.float64
 
@@ -46,12 +43,10 @@ def survey(
                 top = max(top, scores[j])
             mass = f32(0.0)
             if top > f32(-np.inf):
-                for j in range(added.shape[0]):
-                    scores[j] = exp(max(scores[j] - top, LOWEST))
-                    mass += scores[j]
+                mass = weigh(scores, added.shape[0], top)
             tops[s, tile], masses[s, tile] = top, mass
             if read and mass > f32(0.0):
-                _weighted_sum(scores, some, scaled, part)
+                _read(scores, some, scaled, part)
                 if top > level[s]:
                     shrink = np.exp(level[s] - f64(top))
                     for i in range(part.shape[0]):
@@ -63,7 +58,7 @@ def survey(
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
-def weigh(
+def examine(
     query: NDArray[np.float32],
     codes: NDArray[np.int8],
     scales: NDArray[np.float32],
@@ -113,7 +108,7 @@ def read(
     part = np.empty(codes.shape[1], f32)
     for t in range(len(tiles)):
         start, end = tiles[t] * TILE, min((tiles[t] + 1) * TILE, codes.shape[0])
-        _weighted_sum(weights[t], codes[start:end], scales[start:end], part)
+        _read(weights[t], codes[start:end], scales[start:end], part)
         for i in range(part.shape[0]):
             numerator[i] += f64(part[i])
 
@@ -126,38 +121,19 @@ def _dots(
     dots: NDArray[np.float32],
 ) -> None:
     """Write the products of one state with some patterns."""
-    for j in range(codes.shape[0]):
-        dot = f32(0.0)
-        for i in range(query.shape[0]):
-            dot += query[i] * f32(codes[j, i])
-        dots[j] = dot
+    score(query, codes, scales[:0], dots)
     for j in range(scales.shape[0]):
         dots[j] *= scales[j]
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
-def _weighted_sum(
+def _read(
     weights: NDArray[np.float32],
     codes: NDArray[np.int8],
     scales: NDArray[np.float32],
     total: NDArray[np.float32],
 ) -> None:
     """Write the weighted sum `(d,)` of some patterns; multiplies their scales into the weights."""
-    count, width = codes.shape
     for j in range(scales.shape[0]):
         weights[j] *= scales[j]
-    fours = count // 4 * 4
-    total[:] = f32(0.0)
-    for j in range(0, fours, 4):
-        a, b, c, d = weights[j], weights[j + 1], weights[j + 2], weights[j + 3]
-        four = codes[j : j + 4]
-        for i in range(width):
-            total[i] += (
-                a * f32(four[0, i])
-                + b * f32(four[1, i])
-                + c * f32(four[2, i])
-                + d * f32(four[3, i])
-            )
-    for j in range(fours, count):
-        for i in range(width):
-            total[i] += weights[j] * f32(codes[j, i])
+    weighted_sum(weights, codes, total)

@@ -286,7 +286,7 @@ class OneState:
             scores, shifts, distances = np.empty((3, len(which), kernel().TILE), np.float32)
             codes = (part.codes, part.scales, part.bias, part.errors, part.squares)
             numbers = (view.top, self._reach, view.rounding, self.beta, own_square)
-            kernel().weigh(self.query, *codes, which, *numbers, scores, shifts, distances)
+            kernel().examine(self.query, *codes, which, *numbers, scores, shifts, distances)
             errors = part.errors.reshape(-1, kernel().TILE)[which]
             with np.errstate(under="ignore"):
                 weights = np.exp(
