@@ -32,6 +32,7 @@ def test_the_wheel_imports_in_an_empty_environment(tmp_path):
     run(*pip, f"--python={python}", "install", *pinned, str(wheel))
     code = (
         "import hopfield, torch, pathlib, sys\n"
+        "torch.manual_seed(0)\n"
         "X = torch.nn.functional.normalize(torch.randn(100, 8), dim=-1)\n"
         "r = hopfield.retrieve(X[:3], X, beta=32.0, steps=50, tol=1e-5, energy=True)\n"
         "assert r.converged.all()\n"

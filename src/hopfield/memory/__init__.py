@@ -2,6 +2,7 @@
 
 from hopfield.errors import MemoryCorrupt, MemoryLockedError, ShardError
 from hopfield.memory.diagnosis import Diagnosis
+from hopfield.memory.form import FormSettings
 from hopfield.memory.index.search import Probe
 from hopfield.memory.info import MemoryInfo
 from hopfield.memory.memory import Memory
@@ -13,6 +14,7 @@ __all__ = [
     "Associations",
     "Certificate",
     "Diagnosis",
+    "FormSettings",
     "Interval",
     "Memory",
     "MemoryCorrupt",

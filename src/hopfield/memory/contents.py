@@ -13,6 +13,9 @@ from torch import Tensor
 from hopfield.memory.form import Form
 from hopfield.memory.segment import Segment, ValueKind
 from hopfield.memory.store.manifest import Entry
+from hopfield.reduction.inputs import tiles
+
+ROWS_AT_ONCE = 2**16
 
 
 @dataclass(eq=False)
@@ -167,6 +170,20 @@ class Contents:
         tail = self.tail.held()
         if tail is not None:
             yield tail
+
+    def patterns(self) -> Iterator[Tensor]:
+        """The patterns that are there, block by block."""
+        for held in self.blocks():
+            for which in tiles(len(held.segment), ROWS_AT_ONCE):
+                block = held.segment.patterns[which]
+                block = block if held.removed is None else block[~held.removed[which]]
+                if len(block):
+                    yield block
+
+    @property
+    def longest(self) -> float:
+        """M, the length of the longest pattern."""
+        return max(held.longest for held in self.blocks())
 
     def find(self, ids: Tensor) -> Place:
         """Where ids are."""

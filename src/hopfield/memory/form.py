@@ -2,7 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 import torch
@@ -22,6 +22,25 @@ TAIL_NUMBERS = 2**23  # what small adds gather in memory before they become a se
 SEGMENT_NUMBERS = 2**27
 LEAST_BETA, MOST_BETA = 1e-30, 1e30
 MOST_DIM = 2**31 - 1
+
+
+class FormSettings(TypedDict, total=False):
+    """The keyword arguments that make a `Form`.
+
+    Attributes:
+        similarity: "dot" (the default), "euclidean" or "cosine", for which patterns are stored
+            normalised.
+        separation: "softmax" (the default), "softmax1" or `TopK(k)`.
+        dtype: "float32" (the default) or "bfloat16", in which patterns are stored; states are
+            float32.
+        scan: "int8" keeps a copy of the patterns in a quarter of the bytes, which retrieval scans;
+            what it reads out then has a proved bound. By default "exact".
+    """
+
+    similarity: Similarity
+    separation: str | Separation
+    dtype: str | torch.dtype
+    scan: Scan
 
 
 @dataclass(frozen=True)
@@ -116,7 +135,11 @@ class Form:
 
 
 def form(
-    dim: int, similarity: str, separation: str | Separation, dtype: str | torch.dtype, scan: str
+    dim: int,
+    similarity: str = "dot",
+    separation: str | Separation = "softmax",
+    dtype: str | torch.dtype = "float32",
+    scan: str = "exact",
 ) -> Form:
     """The form that users ask for, checked."""
     dim = _check.positive_int("dim", dim)

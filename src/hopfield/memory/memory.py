@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Never, Self
+from typing import Any, Literal, Never, Self, Unpack
 
 import torch
 from jaxtyping import Float, Int
@@ -18,14 +18,13 @@ from hopfield import _check
 from hopfield.errors import (
     ArgumentError,
     HopfieldError,
-    MemoryCorrupt,
     NotStorableError,
     ShapeError,
 )
 from hopfield.memory.certified.certified import CertifiedNetwork, certified_network
 from hopfield.memory.contents import Contents, Held, Tail
 from hopfield.memory.diagnosis import Diagnosis, chosen_beta, diagnosed
-from hopfield.memory.form import Scan, form, inverse_temperature
+from hopfield.memory.form import FormSettings, form, inverse_temperature
 from hopfield.memory.given import check_unique, checked_ids, checked_values, listed, spelled
 from hopfield.memory.index.index import Index, IndexedNetwork, check_indexed, made_index
 from hopfield.memory.index.search import Probe, removed_rows
@@ -33,21 +32,17 @@ from hopfield.memory.info import MemoryInfo, memory_info
 from hopfield.memory.network import MemoryNetwork, memory_network
 from hopfield.memory.reading import Associator
 from hopfield.memory.retrieval import Associations, MemoryRetrieval, retrieved
-from hopfield.memory.segment import Segment, ValueKind, coded, joined, kind_of, ordered, plain
+from hopfield.memory.sealing import compacted, sealed
+from hopfield.memory.segment import ValueKind, coded, kind_of, plain
 from hopfield.memory.store import log
 from hopfield.memory.store.manifest import Manifest
 from hopfield.memory.store.store import Store
 from hopfield.phases import Phase, phase_in
-from hopfield.reduction.inputs import tiles
-from hopfield.separation import Separation
-from hopfield.similarity import Similarity
 from hopfield.theory.beta import StoringBeta
 
-ROWS_AT_ONCE = 2**16
 INT64 = 2**63
 MOST_SCORE = 1e37
 SHARE, SAMPLE = 0.99, 512  # of the patterns that are to be stored, and that are tried
-RESTORE = "restore them from a copy of the memory, but for an index, which build_index() makes anew"
 
 
 class Memory:
@@ -63,11 +58,7 @@ class Memory:
         dim: d, the width of patterns and states.
         beta: inverse temperature β: a number; None: 1/√d; "auto": found once, when it is needed
             first, by `choose_beta`.
-        similarity: "dot", "euclidean" or "cosine", for which patterns are stored normalised.
-        separation: "softmax", "softmax1" or `TopK(k)`.
-        dtype: "float32" or "bfloat16", in which patterns are stored; states are float32.
-        scan: "int8" keeps a copy of the patterns in a quarter of the bytes, which retrieval scans;
-            what it reads out then has a proved bound.
+        **settings: see `hopfield.memory.FormSettings`: similarity, separation, dtype, scan.
 
     Raises:
         ArgumentError: a setting out of range, or a separation that needs all scores at once.
@@ -79,13 +70,9 @@ class Memory:
         self,
         dim: int,
         beta: float | Literal["auto"] | None = None,
-        *,
-        similarity: Similarity = "dot",
-        separation: str | Separation = "softmax",
-        dtype: str | torch.dtype = "float32",
-        scan: Scan = "exact",
+        **settings: Unpack[FormSettings],
     ) -> None:
-        self.form = form(dim, similarity, separation, dtype, scan)
+        self.form = form(dim, **settings)
         self._auto = isinstance(beta, str) and beta == "auto"
         self._beta: float | None
         if self._auto:
@@ -102,11 +89,7 @@ class Memory:
         path: str | os.PathLike[str],
         dim: int,
         beta: float | Literal["auto"] | None = None,
-        *,
-        similarity: Similarity = "dot",
-        separation: str | Separation = "softmax",
-        dtype: str | torch.dtype = "float32",
-        scan: Scan = "exact",
+        **settings: Unpack[FormSettings],
     ) -> Self:
         """A memory that is on disk from the start; the arguments are those of the class.
 
@@ -114,9 +97,7 @@ class Memory:
             FileError: something is there already.
             ArgumentError: as for the class.
         """
-        memory = cls(
-            dim, beta, similarity=similarity, separation=separation, dtype=dtype, scan=scan
-        )
+        memory = cls(dim, beta, **settings)
         memory.save(path)
         return memory
 
@@ -289,7 +270,7 @@ class Memory:
             next_id = min(max(contents.next_id, int(wanted.max()) + 1), INT64 - 1)
             changes: dict[str, Any] = {"next_id": next_id, "value_kind": kind}
             if contents.tail.size + len(rows) > self.form.tail_rows:
-                self._seal(rows, **changes)
+                self._replace(sealed(contents, rows, self._store), **changes)
             else:
                 if self._store is not None:
                     self._store.append(log.added(rows), **changes)
@@ -347,7 +328,7 @@ class Memory:
             self._hold(self._contents.without(self._contents.find(wanted)))
             if self._store is not None and self._store.log_is_long:
                 try:
-                    self._seal(None)
+                    self._replace(sealed(self._contents, None, self._store))
                 except OSError:
                     self._store.forget()
 
@@ -364,38 +345,12 @@ class Memory:
         """
         with self._writing():
             index = self._index_of_rest()
-            made: list[Held] = []
-            for group in _groups([*self._contents.blocks()], self.form.segment_rows):
-                whole = len(group) == 1 and group[0].removed is None
-                stays = whole and any(group[0] is held for held in self._contents.held)
-                made += group if stays else self._made(group)
-                advanced(sum(map(len, group)))
+            made = compacted(self._contents, self._store, advanced)
             if index is self._index:
                 self._replace(made)
             else:
                 self._replace(made, moved=True)
                 self._keep(index)
-
-    def _seal(self, more: Segment | None, **changes: Any) -> None:
-        """Make segments of the tail and of more rows."""
-        tail = self._contents.tail.held()
-        rows = [part for part in (None if tail is None else tail.kept(), more) if part is not None]
-        made = [*self._contents.held]
-        if rows:
-            whole = rows[0] if len(rows) == 1 else joined(rows)
-            for which in tiles(len(whole), self.form.segment_rows):
-                made += self._made([Held(whole.rows(which))])
-        self._replace(made, **changes)
-
-    def _made(self, parts: list[Held]) -> list[Held]:
-        """The rows of parts that are there as one segment: a file that is mapped, if on disk."""
-        if sum(map(len, parts)) == 0:
-            return []
-        whole = [replace(held, segment=coded(held.segment, self.form)) for held in parts]
-        if self._store is None:
-            return [Held(ordered(joined([held.kept() for held in whole])))]
-        kind = kind_of(whole[0].segment.values)
-        return [self._store.mapped(self._store.write(whole), kind)]
 
     def _replace(self, held: list[Held], *, moved: bool = False, **changes: Any) -> None:
         """The segments are these; where rows of the index moved, these and it are of no use."""
@@ -479,8 +434,7 @@ class Memory:
         """
         if self._store is None:
             raise ArgumentError("this memory is not on disk; save(path) puts it there")
-        if damage := self._store.damaged(advanced):
-            raise MemoryCorrupt("; ".join(damage) + "; " + RESTORE)
+        self._store.check(advanced)
 
     # Index
 
@@ -526,7 +480,7 @@ class Memory:
             check_indexed(self.form, len(self), lists, seed, queries)
             _ = self.beta  # found before the lists, which take longer
             if self._contents.tail.size:
-                self._seal(None)
+                self._replace(sealed(self._contents, None, self._store))
             self._keep(made_index(self._contents.held, lists, seed, queries, progress), progress)
 
     def _keep(self, index: Index | None, progress: bool = False) -> None:
@@ -628,7 +582,9 @@ class Memory:
         return found
 
     def _choice(self, error: float, share: float, sample: int, seed: int) -> StoringBeta:
-        return chosen_beta(self.form.similarity, self._patterns(), error, share, sample, seed)
+        return chosen_beta(
+            self.form.similarity, self._contents.patterns, error, share, sample, seed
+        )
 
     def diagnose(
         self,
@@ -664,7 +620,7 @@ class Memory:
                 beta = self._choice(error, share, sample, seed).beta
         return diagnosed(
             memory_network(self.form, beta, self._contents.blocks()),
-            self._patterns(),
+            self._contents.patterns,
             self.ids,
             error=error,
             share=share,
@@ -773,8 +729,9 @@ class Memory:
         Raises:
             ShapeError, DtypeError, ArgumentError: as for `retrieve`.
         """
-        given = self._states(noisy)
-        return self._energy(given.reshape(-1, self.form.dim)).reshape(given.shape[:-1])
+        given, network = self._states(noisy), self._built()
+        flat = given.reshape(-1, self.form.dim)
+        return network.energy(flat, network.known).reshape(given.shape[:-1])
 
     def phase(
         self, noisy: Float[Tensor, "*lead S d"], *, fixed_at: float = 0.9, global_kl: float = 0.1
@@ -806,10 +763,6 @@ class Memory:
                 f"hold; choose a smaller beta, or scale patterns and states down"
             )
         return state
-
-    def _energy(self, state: Tensor) -> Tensor:
-        network = self._built()
-        return network.energy(state, network.known)
 
     def _association(self, state: Tensor, rtol: float | None, index: Probe | None) -> Associator:
         """What makes an association: exactly, by certified codes, or by the index."""
@@ -843,25 +796,11 @@ class Memory:
         if len(self) == 0:
             raise ArgumentError("this memory holds no pattern; add(patterns) stores some")
 
-    def _patterns(self) -> Callable[[], Iterator[Tensor]]:
-        """The patterns block by block, for what passes over them several times."""
-        contents = self._contents
-
-        def blocks() -> Iterator[Tensor]:
-            for held in contents.blocks():
-                for which in tiles(len(held.segment), ROWS_AT_ONCE):
-                    block = held.segment.patterns[which]
-                    block = block if held.removed is None else block[~held.removed[which]]
-                    if len(block):
-                        yield block
-
-        return blocks
-
     def _error(self, error: float | None) -> float:
         """The error asked for, or a hundredth of M."""
         if error is not None:
             return _check.positive("error", error)
-        longest = max(held.longest for held in self._contents.blocks())
+        longest = self._contents.longest
         if longest == 0:
             raise ArgumentError(
                 "all patterns are 0, so no error follows from their length; give one"
@@ -880,15 +819,3 @@ class Memory:
         known = ids[self._contents.find(ids).row >= 0]
         if len(known):
             raise ArgumentError(f"ids has {listed(known)} that other patterns have; ids are unique")
-
-
-def _groups(blocks: list[Held], most: int) -> Iterator[list[Held]]:
-    """Blocks that together have no more than so many rows, in order."""
-    group: list[Held] = []
-    for held in blocks:
-        if group and sum(map(len, group)) + len(held) > most:
-            yield group
-            group = []
-        group.append(held)
-    if group:
-        yield group

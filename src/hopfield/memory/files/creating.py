@@ -3,19 +3,15 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
-
-import torch
+from typing import Literal, Unpack
 
 from hopfield import _check
 from hopfield.errors import ArgumentError
 from hopfield.memory.files.adding import check_files, open_files, store_files
-from hopfield.memory.form import Scan
+from hopfield.memory.form import FormSettings
 from hopfield.memory.info import MemoryInfo
 from hopfield.memory.memory import Memory
 from hopfield.memory.store.store import check_free
-from hopfield.separation import Separation
-from hopfield.similarity import Similarity
 
 
 def create(
@@ -24,14 +20,11 @@ def create(
     files: Sequence[str | os.PathLike[str]] | None = None,
     beta: float | Literal["auto"] | None = None,
     *,
-    similarity: Similarity = "dot",
-    separation: str | Separation = "softmax",
-    dtype: str | torch.dtype = "float32",
-    scan: Scan = "exact",
     column: str | None = None,
     values: str | os.PathLike[str] | None = None,
     ids: str | os.PathLike[str] | None = None,
     progress: bool = False,
+    **settings: Unpack[FormSettings],
 ) -> MemoryInfo:
     """Make a memory; all files are checked before it is there.
 
@@ -40,14 +33,11 @@ def create(
         dim: d; by default that of the files.
         files: of patterns to store in it, as for `read_vectors`.
         beta: as for `Memory`.
-        similarity: as for `Memory`.
-        separation: as for `Memory`.
-        dtype: as for `Memory`.
-        scan: as for `Memory`.
         column: as for `read_vectors`.
         values: as for `read_vectors`.
         ids: as for `read_vectors`.
         progress: show it on stderr.
+        **settings: as for `Memory`.
 
     Returns:
         What was made.
@@ -64,12 +54,9 @@ def create(
     if len(widths) != 1:
         came = ", ".join(f"{one.path}: {one.dim}" for one in opened) or "none"
         raise ArgumentError(f"one width is expected of dim and files together; files have {came}")
-    settings: dict[str, Any] = {
-        **{"dim": widths.pop(), "beta": beta, "similarity": similarity, "separation": separation},
-        **{"dtype": dtype, "scan": scan},
-    }
+    width = widths.pop()
     check_free(Path(path))
-    check_files(Memory(**settings), opened, progress=progress)
-    with Memory.create(path, **settings) as memory:
+    check_files(Memory(width, beta, **settings), opened, progress=progress)
+    with Memory.create(path, width, beta, **settings) as memory:
         store_files(memory, opened, progress=progress)
         return memory.info()

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from hopfield.errors import MemoryCorrupt
 from hopfield.memory.info import MemoryInfo
-from hopfield.memory.memory import RESTORE, Memory
+from hopfield.memory.memory import Memory
 from hopfield.memory.store.store import Store
 
 
@@ -57,19 +56,13 @@ def check(path: str | PathLike[str], *, progress: bool = False) -> Checked:
         FileError: there is no memory.
     """
     store = Store(Path(path))
-    while damage := _damage(store, progress):
-        if not store.newer():  # others replaced files meanwhile: the newer ones count
-            raise MemoryCorrupt("; ".join(damage) + "; " + RESTORE)
     entries = store.manifest.entries
-    return Checked(str(path), len(entries), sum(entry.size for entry in entries))
-
-
-def _damage(store: Store, progress: bool) -> list[str]:
-    total = sum(entry.size for entry in store.manifest.entries)
+    total = sum(entry.size for entry in entries)
     with tqdm(
         total=total, desc="checking", unit="B", unit_scale=True, disable=not progress
     ) as shown:
-        return store.damaged(shown.update)
+        store.check(shown.update)
+    return Checked(str(path), len(entries), total)
 
 
 def compact(memory: Memory, *, progress: bool = False) -> Compacted:

@@ -9,7 +9,7 @@ import errno
 import hashlib
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -125,7 +125,9 @@ class Store:
             try:
                 contents = log.replay(records, contents)
             except MALFORMED as error:
-                found = self.damaged() or [f"{self.path / known.log.file}: {one_line(error)}"]
+                found = self._damaged(lambda size: None) or [
+                    f"{self.path / known.log.file}: {one_line(error)}"
+                ]
                 raise MemoryCorrupt("; ".join(found)) from error
         for held in contents.blocks():
             if (last := _last_id(held)) >= known.next_id < manifest.LAST_ID:
@@ -187,14 +189,6 @@ class Store:
             return safetensors.torch.load(self._counted(entry))
         except SafetensorError as error:
             raise MemoryCorrupt(f"{self.path / entry.file}: {one_line(error)}") from error
-
-    def newer(self) -> bool:
-        """Whether another process has changed the memory since; its manifest is then ours."""
-        found = self._found()
-        if found.mark == self.manifest.mark:
-            return False
-        self.manifest = found
-        return True
 
     def _found(self) -> Manifest:
         """The manifest that is there now.
@@ -364,13 +358,11 @@ class Store:
         """Change the manifest alone."""
         self._commit(**changes)
 
-    def set_index(self, data: Path | None, settings: dict[str, Any]) -> None:
+    def set_index(self, data: Path, settings: dict[str, Any]) -> None:
         """Keep the file of an index, which lies in the folder under a name of `index_name`."""
-        entry = None
-        if data is not None:
-            disk.sync_file(data)
-            disk.sync_folder(self.path)
-            entry = Entry(data.name, data.stat().st_size, disk.digest(data))
+        disk.sync_file(data)
+        disk.sync_folder(self.path)
+        entry = Entry(data.name, data.stat().st_size, disk.digest(data))
         self._commit(index=entry, index_settings=settings)
         self.sweep()
 
@@ -399,8 +391,22 @@ class Store:
         if known is not None and (self.path / known.file).lstat().st_size > known.size:
             disk.cut(self.path / known.file, known.size)
 
-    def damaged(self, advanced: Any = lambda size: None) -> list[str]:
-        """What is wrong with the files that there are now, in words; all bytes are read."""
+    def check(self, advanced: Callable[[int], object]) -> None:
+        """Read every byte of the files that there are now.
+
+        Args:
+            advanced: hears how many bytes were read.
+
+        Raises:
+            MemoryCorrupt: a file is missing or damaged; the message names all of them.
+        """
+        if damage := self._damaged(advanced):
+            raise MemoryCorrupt(
+                f"{'; '.join(damage)}; restore them from a copy of the memory, but for an index, "
+                f"which build_index() makes anew"
+            )
+
+    def _damaged(self, advanced: Callable[[int], object]) -> list[str]:
         found = []
         known = manifest.read(self.path)
         for entry in known.entries:
@@ -421,7 +427,7 @@ class Store:
             except FileError as error:
                 found.append(str(error))
         if found and manifest.read(self.path).mark != known.mark:
-            return self.damaged(advanced)  # another process replaced files while they were read
+            return self._damaged(advanced)  # another process replaced files while they were read
         return found
 
 
