@@ -10,8 +10,10 @@ import faiss
 import torch
 from torch.nn.functional import normalize
 
+import hopfield
 from benchmarks.harness import Result, race
 from hopfield.memory import Memory, Probe
+from hopfield.memory.index.lists import default_lists
 
 PATTERNS, WIDTH, CLUSTERS, SPREAD = 1_000_000, 128, 2000, 0.45
 QUERIES, HEAVIEST, NPROBE = 1000, 32, 16
@@ -56,7 +58,7 @@ def run(device: str) -> list[Result]:
     memory.add(stored)
     memory.build_index()
     searched = faiss.IndexIVFFlat(
-        faiss.IndexFlatIP(WIDTH), WIDTH, len(memory._index.lists.sizes), faiss.METRIC_INNER_PRODUCT
+        faiss.IndexFlatIP(WIDTH), WIDTH, default_lists(PATTERNS), faiss.METRIC_INNER_PRODUCT
     )
     searched.train(stored[torch.randperm(PATTERNS, generator=generator)[:200_000]].numpy())
     searched.add(stored.numpy())
@@ -66,7 +68,7 @@ def run(device: str) -> list[Result]:
     for kind, wanted in (("1", 1.5), ("1000", 1000.0), ("N/2", PATTERNS / 2)):
         memory.beta = beta = beta_for(falling, wanted)
         queries = states(stored, QUERIES, generator)
-        y, log_z = exact(memory, queries)
+        y, log_z = exact(stored, queries, beta)
 
         def best(state, beta=beta):
             scores, found = searched.search(state.numpy(), HEAVIEST)
@@ -97,9 +99,11 @@ def run(device: str) -> list[Result]:
     return results
 
 
-def exact(memory: Memory, queries: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def exact(
+    stored: torch.Tensor, queries: torch.Tensor, beta: float
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Read-out and log-partition of all patterns."""
-    parts = [memory._built().partial(some, "stored") for some in queries.split(250)]
+    parts = [hopfield.partial(some, stored, beta=beta) for some in queries.split(250)]
     return (
         torch.cat([part.readout for part in parts]),
         torch.cat([part.log_partition for part in parts]),

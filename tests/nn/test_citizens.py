@@ -193,6 +193,7 @@ def work(rank, file, results):
     state = trained(model, nn.parallel.DistributedDataParallel(model), data[rank])
     if rank == 0:
         torch.save(state, results)
+    torch.distributed.barrier()  # whose partner leaves first may be cut off
     torch.distributed.destroy_process_group()
 
 

@@ -3,7 +3,7 @@
 from hopfield.errors import MemoryCorrupt, MemoryLockedError, ShardError
 from hopfield.memory.diagnosis import Diagnosis
 from hopfield.memory.form import FormSettings
-from hopfield.memory.index.search import Probe
+from hopfield.memory.index.probe import Probe
 from hopfield.memory.info import MemoryInfo
 from hopfield.memory.memory import Memory
 from hopfield.memory.reading import Certificate, Interval

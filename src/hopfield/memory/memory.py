@@ -27,7 +27,8 @@ from hopfield.memory.diagnosis import Diagnosis, chosen_beta, diagnosed
 from hopfield.memory.form import FormSettings, form, inverse_temperature
 from hopfield.memory.given import check_unique, checked_ids, checked_values, listed, spelled
 from hopfield.memory.index.index import Index, IndexedNetwork, check_indexed, made_index
-from hopfield.memory.index.search import Probe, removed_rows
+from hopfield.memory.index.members import removed_rows
+from hopfield.memory.index.probe import Probe
 from hopfield.memory.info import MemoryInfo, memory_info
 from hopfield.memory.network import MemoryNetwork, memory_network
 from hopfield.memory.reading import Associator

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from hopfield import _check
-from hopfield._threads import pool
+from hopfield._threads import spread
 from hopfield.reduction.dense import Dense
 from hopfield.reduction.inputs import Inputs, single
 from hopfield.reduction.partial import combine
@@ -66,7 +66,7 @@ def kernel(inputs: Inputs) -> tuple[Tensor, Tensor]:
     def work(i: int) -> None:
         _compiled()(*given, bounds[i], bounds[i + 1], into[0][i], into[1][i])
 
-    list(pool(threads).map(work, range(threads))) if threads > 1 else work(0)
+    spread(work, range(threads), threads)
     readout, log_partition = combine(readouts, log_partitions)
     shape = (*inputs.lead, inputs.states)
     readout = readout[..., :0] if inputs.reads_nothing else readout

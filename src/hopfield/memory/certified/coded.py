@@ -1,7 +1,6 @@
 """Segments with eight-bit codes, and a scan of all codes: how heavy each tile of patterns is."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hopfield import _check
-from hopfield._threads import pool
+from hopfield._threads import spread
 from hopfield.memory.contents import Held
 from hopfield.memory.form import Form
 from hopfield.memory.network import bias_of
@@ -126,7 +125,7 @@ def survey(
         into = (tops[:, own], masses[:, own], reads, numerators[job], levels[job])
         kernel().survey(query, part.codes, part.scales, part.bias, low, high, *into)
 
-    in_threads(work, len(jobs))
+    spread(work, range(len(jobs)), torch.get_num_threads())
     if not reads:
         return Survey(tops, masses, None, levels.max(0, initial=-np.inf))
     level = levels.max(0)
@@ -156,13 +155,3 @@ def _shares(tiles: int) -> list[tuple[int, int]]:
     shares = min(torch.get_num_threads(), tiles)
     bounds = [tiles * i // shares for i in range(shares + 1)] if shares else []
     return [*pairwise(bounds)]
-
-
-def in_threads(work: Callable[[int], None], jobs: int) -> None:
-    """Do numbered jobs, on as many threads as PyTorch may use."""
-    threads = min(torch.get_num_threads(), jobs)
-    if threads > 1:
-        list(pool(threads).map(work, range(jobs)))
-    else:
-        for job in range(jobs):
-            work(job)

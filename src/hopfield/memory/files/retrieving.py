@@ -15,7 +15,7 @@ from hopfield import _check
 from hopfield.errors import ArgumentError, ConvergenceWarning, FileError
 from hopfield.memory.files.results import beside, check_results, write_results
 from hopfield.memory.files.vectors import Vectors, located, read_states
-from hopfield.memory.index.search import Probe
+from hopfield.memory.index.probe import Probe
 from hopfield.memory.memory import Memory
 
 STATES_AT_ONCE = 1024

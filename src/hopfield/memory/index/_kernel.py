@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopfield.reduction._exp import LOWEST, exp
-from hopfield.reduction._fused_kernel import FASTMATH, score, weigh, weighted_sum
+from hopfield.reduction._fused_kernel import FASTMATH, TILE, score, weigh, weighted_sum
 from hopfield.reduction._wide import wide
 
-TILE = 64
 NEGLIGIBLE = np.float32(-24 * np.log(2.0))  # log of a weight that float32 does not see beside 1
 
 f32, f64, i64, u64 = np.float32, np.float64, np.int64, np.uint64
@@ -89,98 +88,189 @@ def estimate(
         class_mass: `(S, 2, C)`, the same.
         compared: `(S, 2)`, how many of `scanned` were, and how many patterns altogether.
     """
-    width, groups = query.shape[1], mass.shape[1] - 1
     most = 0
     for s in range(low, high):
         rows = 0
-        for p in range(scanned.shape[1]):
-            rows += starts[scanned[s, p] + 1] - starts[scanned[s, p]]
+        for one in scanned[s]:
+            rows += starts[one + 1] - starts[one]
         most = max(most, rows)
-    scores = np.empty(most, f32)
-    sampled = np.empty(samples, f32)
-    controls = np.empty(samples, f32)
-    factors = np.empty(samples, f32)
+    scores, sampled = np.empty(most, f32), np.empty(samples, f32)
+    controls, factors = np.empty(samples, f32), np.empty(samples, f32)
     rows_of = np.empty(samples, i64)
-    part, value_part = np.empty(width, f32), np.empty(values.shape[1], f32)
     for s in range(low, high):
-        top = f32(-np.inf)
-        at, used, needed = 0, 0, True
-        while used < scanned.shape[1] and needed:
-            first, last = starts[scanned[s, used]], starts[scanned[s, used] + 1]
-            for start in range(first, last, TILE):
-                tile = slice(start, min(start + TILE, last))
-                count = tile.stop - start
-                score(query[s], patterns[tile], bias[tile], scores[at : at + count])
-                for j in range(count):
-                    top = max(top, scores[at + j])
-                at += count
-            needed = after[s, used] > top + NEGLIGIBLE
-            used += 1
-
+        used, top = _scan(query[s], patterns, bias, starts, scanned[s], after[s], scores)
+        at = 0
+        for one in scanned[s, :used]:
+            at += starts[one + 1] - starts[one]
         drawn = 0
-        offset = f64(_mixed(keys[s]) >> u64(11)) * 2.0**-53
-        before, reach = i64(0), f64(0.0)
-        for one in range(starts.shape[0] - 1 if needed else 0):
-            reach += f64(chances[s, one])
-            until = i64(np.minimum(reach * samples + offset, f64(samples)))
-            if until > before:
-                size = starts[one + 1] - starts[one]
-                of_list = _mixed(keys[s] ^ _mixed(u64(one) + u64(1)))
-                for k in range(until - before):
-                    which = _mixed(of_list + u64(k)) % u64(size)
-                    rows_of[drawn] = starts[one] + i64(which)
-                    controls[drawn] = control[s, one]
-                    factors[drawn] = size / (samples * chances[s, one])
-                    drawn += 1
-                top = max(top, control[s, one])
-                before = until
+        if after[s, used - 1] > top + NEGLIGIBLE:
+            drawn = _draw(
+                keys[s], chances[s], control[s], starts, samples, rows_of, controls, factors
+            )
+        _fetch(query[s], patterns, bias, rows_of[:drawn], sampled)
         for k in range(drawn):
-            row = patterns[rows_of[k]]
-            dot = f32(0.0)
-            for i in range(width):
-                dot += query[s, i] * wide(row[i])
-            sampled[k] = dot
-        if bias.shape[0] > 0:
-            for k in range(drawn):
-                sampled[k] += bias[rows_of[k]]
-        for k in range(drawn):
-            top = max(top, sampled[k])
-
+            top = max(top, max(controls[k], sampled[k]))
         level[s] = top
         compared[s, 0], compared[s, 1] = used, at + drawn
-        if top == -np.inf:
-            continue
-        at = 0
-        for p in range(used):
-            first, last = starts[scanned[s, p]], starts[scanned[s, p] + 1]
-            for start in range(first, last, TILE):
-                tile = slice(start, min(start + TILE, last))
-                count = tile.stop - start
-                weights = scores[at : at + count]
-                mass[s, 0] += f64(weigh(weights, count, top))
-                weighted_sum(weights, patterns[tile], part)
-                for i in range(width):
-                    readout[s, 0, i] += part[i]
-                if values.shape[0] > 0:
-                    weighted_sum(weights, values[tile], value_part)
-                    for i in range(values.shape[1]):
-                        value_readout[s, 0, i] += value_part[i]
-                if classes.shape[0] > 0:
-                    for j in range(count):
-                        class_mass[s, 0, classes[start + j]] += weights[j]
-                at += count
-        for k in range(drawn):
-            there = sampled[k] > -np.inf
-            weight = exp(max(sampled[k] - top, LOWEST)) - exp(max(controls[k] - top, LOWEST))
-            sampled[k] = weight * factors[k] if there else f32(0.0)
-        for k in range(drawn):
-            group = 1 + k % groups
-            mass[s, group] += f64(sampled[k])
-            row, total = patterns[rows_of[k]], readout[s, group]
-            for i in range(width):
-                total[i] += sampled[k] * wide(row[i])
+        if top > -np.inf:
+            of_values, of_classes = value_readout[s], class_mass[s]
+            lists = scanned[s, :used]
+            given = patterns, values, classes
+            into = mass[s], readout[s], of_values, of_classes
+            _sum_scanned(starts, lists, scores, top, *given, *into)
+            _weigh_samples(sampled[:drawn], controls, factors, top)
+            _sum_sampled(rows_of, sampled[:drawn], *given, *into)
+
+
+@numba.njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
+def _scan(
+    query: NDArray[np.float32],
+    patterns: NDArray[Any],
+    bias: NDArray[np.float32],
+    starts: NDArray[np.int64],
+    lists: NDArray[np.int64],
+    after: NDArray[np.float32],
+    scores: NDArray[np.float32],
+) -> tuple[int, np.float32]:
+    """Write the scores of lists, until the rest is likely negligible; how many, and the highest."""
+    top, at = f32(-np.inf), 0
+    for used in range(len(lists)):
+        first, last = starts[lists[used]], starts[lists[used] + 1]
+        for start in range(first, last, TILE):
+            tile = slice(start, min(start + TILE, last))
+            count = tile.stop - start
+            score(query, patterns[tile], bias[tile], scores[at : at + count])
+            for j in range(count):
+                top = max(top, scores[at + j])
+            at += count
+        if after[used] <= top + NEGLIGIBLE:
+            return used + 1, top
+    return len(lists), top
+
+
+@numba.njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
+def _draw(
+    key: np.uint64,
+    chances: NDArray[np.float32],
+    control: NDArray[np.float32],
+    starts: NDArray[np.int64],
+    samples: int,
+    rows_of: NDArray[np.int64],
+    controls: NDArray[np.float32],
+    factors: NDArray[np.float32],
+) -> int:
+    """Write the rows of a sample, systematic over lists, with log c and 1 / probability of each."""
+    drawn, before, reach = 0, i64(0), f64(0.0)
+    offset = f64(_mixed(key) >> u64(11)) * 2.0**-53
+    for one in range(chances.shape[0]):
+        reach += f64(chances[one])
+        until = i64(np.minimum(reach * samples + offset, f64(samples)))
+        if until > before:
+            size = starts[one + 1] - starts[one]
+            of_list = _mixed(key ^ _mixed(u64(one) + u64(1)))
+            for k in range(until - before):
+                which = _mixed(of_list + u64(k)) % u64(size)
+                rows_of[drawn] = starts[one] + i64(which)
+                controls[drawn] = control[one]
+                factors[drawn] = size / (samples * chances[one])
+                drawn += 1
+            before = until
+    return drawn
+
+
+@numba.njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
+def _fetch(
+    query: NDArray[np.float32],
+    patterns: NDArray[Any],
+    bias: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    scores: NDArray[np.float32],
+) -> None:
+    """Write the scores of some rows."""
+    for k in range(rows.shape[0]):
+        row = patterns[rows[k]]
+        dot = f32(0.0)
+        for i in range(query.shape[0]):
+            dot += query[i] * wide(row[i])
+        scores[k] = dot
+    if bias.shape[0] > 0:
+        for k in range(rows.shape[0]):
+            scores[k] += bias[rows[k]]
+
+
+@numba.njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
+def _sum_scanned(
+    starts: NDArray[np.int64],
+    lists: NDArray[np.int64],
+    scores: NDArray[np.float32],
+    top: np.float32,
+    patterns: NDArray[Any],
+    values: NDArray[np.float32],
+    classes: NDArray[np.int64],
+    mass: NDArray[np.float64],
+    readout: NDArray[np.float32],
+    value_readout: NDArray[np.float32],
+    class_mass: NDArray[np.float32],
+) -> None:
+    """Add the lists whose scores are known to group 0 of the sums."""
+    part, value_part = np.empty(patterns.shape[1], f32), np.empty(values.shape[1], f32)
+    at = 0
+    for one in lists:
+        first, last = starts[one], starts[one + 1]
+        for start in range(first, last, TILE):
+            tile = slice(start, min(start + TILE, last))
+            count = tile.stop - start
+            weights = scores[at : at + count]
+            mass[0] += f64(weigh(weights, count, top))
+            weighted_sum(weights, patterns[tile], part)
+            for i in range(part.shape[0]):
+                readout[0, i] += part[i]
             if values.shape[0] > 0:
-                for i in range(values.shape[1]):
-                    value_readout[s, 1, i] += sampled[k] * values[rows_of[k], i]
+                weighted_sum(weights, values[tile], value_part)
+                for i in range(value_part.shape[0]):
+                    value_readout[0, i] += value_part[i]
             if classes.shape[0] > 0:
-                class_mass[s, 1, classes[rows_of[k]]] += sampled[k]
+                for j in range(count):
+                    class_mass[0, classes[start + j]] += weights[j]
+            at += count
+
+
+@numba.njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
+def _weigh_samples(
+    sampled: NDArray[np.float32],
+    controls: NDArray[np.float32],
+    factors: NDArray[np.float32],
+    top: np.float32,
+) -> None:
+    """Turn scores into (w − c) / probability, in place; 0 for patterns that are not there."""
+    for k in range(sampled.shape[0]):
+        there = sampled[k] > -np.inf
+        weight = exp(max(sampled[k] - top, LOWEST)) - exp(max(controls[k] - top, LOWEST))
+        sampled[k] = weight * factors[k] if there else f32(0.0)
+
+
+@numba.njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
+def _sum_sampled(
+    rows_of: NDArray[np.int64],
+    weights: NDArray[np.float32],
+    patterns: NDArray[Any],
+    values: NDArray[np.float32],
+    classes: NDArray[np.int64],
+    mass: NDArray[np.float64],
+    readout: NDArray[np.float32],
+    value_readout: NDArray[np.float32],
+    class_mass: NDArray[np.float32],
+) -> None:
+    """Add the samples to groups 1 to G, in turn."""
+    groups = mass.shape[0] - 1
+    for k in range(weights.shape[0]):
+        group = 1 + k % groups
+        mass[group] += f64(weights[k])
+        row, total = patterns[rows_of[k]], readout[group]
+        for i in range(total.shape[0]):
+            total[i] += weights[k] * wide(row[i])
+        if values.shape[0] > 0:
+            for i in range(values.shape[1]):
+                value_readout[1, i] += weights[k] * values[rows_of[k], i]
+        if classes.shape[0] > 0:
+            class_mass[1, classes[rows_of[k]]] += weights[k]

@@ -19,7 +19,8 @@ from hopfield.memory.contents import Held
 from hopfield.memory.form import Form
 from hopfield.memory.index.calibration import FLOOR, Calibration
 from hopfield.memory.index.lists import Lists, build, default_lists
-from hopfield.memory.index.search import Estimate, Probe, Search, keys_of
+from hopfield.memory.index.probe import Probe
+from hopfield.memory.index.search import Estimate, Search, keys_of
 from hopfield.memory.network import Heaviest, MemoryNetwork
 from hopfield.memory.reading import Interval, Reading
 from hopfield.memory.store import disk, manifest

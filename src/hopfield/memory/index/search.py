@@ -13,7 +13,6 @@ out alike. Samples are systematic over lists (Madow 1949): their number in a lis
 them, up to one.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from itertools import pairwise
@@ -25,51 +24,18 @@ from torch import Tensor
 from torch.linalg import vector_norm
 
 from hopfield import _check
-from hopfield._threads import pool
-from hopfield.errors import ArgumentError
+from hopfield._threads import spread
 from hopfield.memory.contents import Held
 from hopfield.memory.form import Form
 from hopfield.memory.index.lists import Lists
+from hopfield.memory.index.members import Members, removed_rows
+from hopfield.memory.index.plan import LEAST, Plan
+from hopfield.memory.index.probe import GROUPS, Probe
 from hopfield.memory.network import Heaviest, MemoryNetwork, memory_network
 from hopfield.reduction.dense import array
 from hopfield.separation import Softmax, Softmax1
 
-GROUPS = 16  # of samples, whose scatter says how far their sum is off
-EVERYWHERE = (
-    0.1  # share of the samples that does not follow the weights, so that no list goes without
-)
-MOST_GAIN = 2.0  # beyond this the scores of a list are not taken to be Gaussian
-LEAST = 2.0**-20
 FARTHEST = 1e4  # of logarithms: in place of infinity
-
-
-@dataclass(frozen=True)
-class Probe:
-    """How an index is asked: which patterns are compared with each state.
-
-    Attributes:
-        lists: how many lists whole, the heaviest.
-        samples: how many patterns of all other lists, at least 32.
-        seed: of the sample. Its random numbers are those of the seed and of the state that
-            retrieval starts from: the same again, whatever states come with it, and for all steps,
-            so that states can converge; and independent from state to state.
-
-    Raises:
-        ArgumentError: a number out of range.
-    """
-
-    lists: int = 16
-    samples: int = 1024
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        _check.positive_int("lists", self.lists)
-        _check.seed("seed", self.seed)
-        if _check.positive_int("samples", self.samples) < 2 * GROUPS:
-            raise ArgumentError(
-                f"samples is {self.samples}; at least {2 * GROUPS} are needed to say how far off "
-                f"an estimate is"
-            )
 
 
 @dataclass(frozen=True)
@@ -101,25 +67,6 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What of the lists is compared with states.
-
-    Attributes:
-        scanned: `(S, P)`, lists, those first that could put an estimate off most.
-        after: `(S, P)`, log of what all patterns but those up to each of them are likely to weigh.
-        most: `(S, P)`, log of what these weigh at most.
-        control: `(S, L)`, log c; −inf for lists in `scanned`, and for empty ones.
-        chances: `(S, L)`, the probability that a sample is of this list.
-    """
-
-    scanned: Tensor
-    after: Tensor
-    most: Tensor
-    control: Tensor
-    chances: Tensor
-
-
-@dataclass(frozen=True)
 class Sums:
     """Sums of weights exp(score − level), and of patterns, values and classes with these weights.
 
@@ -141,100 +88,6 @@ class Sums:
     values: Tensor
     classes: Tensor
     compared: Tensor
-
-
-@dataclass(frozen=True)
-class Members:
-    """What belongs to the members of lists, for one β.
-
-    Attributes:
-        beta: β.
-        ranks: `(n,)`, which member each row is.
-        of_each: `(n,)`, the list of each member.
-        bias: `(n,)`, the Euclidean term, −inf where removed; or `(0,)`.
-        offsets: `(L,)`, the mean of the Euclidean term in each list.
-        counts: `(L,)`, how many members are there.
-        sums: `(L, d)`, of the members that are there.
-        values: `(n, v)`, or `(0, 0)`.
-        value_sums: `(L, v)`, of the members that are there.
-        labels: `(C,)`, those of all patterns, rising; or None.
-        classes: `(n,)`, which of them each has; or `(0,)`.
-        class_counts: `(L, C)`, sparse, of the members that are there; or None.
-    """
-
-    beta: float
-    ranks: Tensor
-    of_each: Tensor
-    bias: Tensor
-    offsets: Tensor
-    counts: Tensor
-    sums: Tensor
-    values: Tensor
-    value_sums: Tensor
-    labels: Tensor | None
-    classes: Tensor
-    class_counts: Any
-
-    @classmethod
-    def of(
-        cls, form: Form, beta: float, labels: Tensor | None, lists: Lists, early: list[Held]
-    ) -> "Members":
-        """All of them, which are the rows of `early`, whether removed or not."""
-        of_each, size = lists.of_each, len(lists.sizes)
-
-        def of_members(read: Callable[[Held], Tensor]) -> Tensor:
-            return torch.cat([read(held) for held in early])[lists.rows]
-
-        bias, offsets = torch.empty(0), torch.zeros(size)
-        if form.similarity == "euclidean":
-            bias = beta * of_members(lambda held: held.segment.half_norms)
-            offsets = _sums(of_each, bias[:, None], size)[:, 0] / lists.sizes.clamp(min=1)
-        values, classes, counts = torch.empty(0, 0), torch.empty(0, dtype=torch.int64), None
-        if labels is not None:
-            classes = torch.searchsorted(labels, of_members(_values))
-            counts = _class_counts(of_each, classes, (size, len(labels)))
-        elif early[0].segment.values is not None:
-            values = of_members(_values)
-        return cls(
-            beta=beta,
-            ranks=lists.rows.argsort(),
-            of_each=of_each,
-            bias=bias,
-            offsets=offsets,
-            counts=lists.sizes.float(),
-            sums=lists.sizes[:, None] * lists.means,
-            values=values,
-            value_sums=_sums(of_each, values, size) if len(values) else values,
-            labels=labels,
-            classes=classes,
-            class_counts=counts,
-        )
-
-    def fit(self, beta: float, labels: Tensor | None) -> bool:
-        """Whether they are of this β and of these labels."""
-        if labels is None or self.labels is None:
-            return beta == self.beta and labels is self.labels
-        return beta == self.beta and torch.equal(labels, self.labels)
-
-    def without(self, removed: Tensor, patterns: Tensor) -> "Members":
-        """Those of all members, whose patterns are `(n, d)`, that are not of `removed` rows."""
-        removed = self.ranks[removed]
-        of_each, size = self.of_each[removed], len(self.counts)
-        bias = self.bias if len(self.bias) else torch.zeros(len(self.ranks))
-        value_sums, class_counts = self.value_sums, self.class_counts
-        if len(self.values):
-            value_sums = value_sums - _sums(of_each, self.values[removed], size)
-        if class_counts is not None:
-            gone = _class_counts(of_each, self.classes[removed], class_counts.shape)
-            class_counts = class_counts - gone
-        return replace(
-            self,
-            bias=bias.index_fill(0, removed, -torch.inf),
-            counts=self.counts - torch.bincount(of_each, minlength=size),
-            sums=self.sums - _sums(of_each, patterns[removed].float(), size),
-            value_sums=value_sums,
-            class_counts=class_counts,
-        )
 
 
 @dataclass(frozen=True)
@@ -377,48 +230,7 @@ class Search:
         )
 
     def _plan(self, state: Tensor, probe: Probe) -> Plan:
-        lists, squares = self.lists, state.square().sum(-1, keepdim=True)
-        dots = state @ lists.means.T
-        if self.form.similarity == "euclidean":
-            both = squares + lists.means.square().sum(-1)
-            squares_off = (both - 2 * dots).clamp(min=0.0)
-            surely = (squares_off - LEAST * both).clamp(min=0.0)  # whatever rounding did
-            nearest = (surely.sqrt() - lists.radii).clamp(min=0.0)
-            most = 0.5 * self.beta * (squares - nearest.square())
-        else:
-            squares_off = squares
-            most = self.beta * (dots + squares.sqrt() * lists.radii)
-        scores, log_counts = self.beta * dots + self.members.offsets, self.members.counts.log()
-        spread = self.beta * (squares_off * lists.variances).sqrt()
-        gain = 0.5 * spread.square()
-        control, empty = scores + gain.clamp(max=MOST_GAIN), self.members.counts == 0
-        # Scores in a list taken as Gaussian: what it weighs is as of the random energy model
-        # (Derrida 1981), beyond a spread that depends on their number: that of the heaviest alone.
-        many = log_counts.clamp(min=0.0)
-        critical = (2 * many).sqrt()
-        gain = torch.where(spread < critical, gain, critical * spread - many)
-        likely = scores + log_counts + gain
-        varying = torch.minimum(torch.expm1(2 * gain), self.members.counts).clamp(min=LEAST)
-        doubt = likely + 0.5 * varying.log()
-        scanned = doubt.topk(min(probe.lists, doubt.shape[-1]), -1).indices
-        evenly = self.members.counts.expand_as(doubt).scatter(-1, scanned, 0.0)
-        evenly = evenly / evenly.sum(-1, keepdim=True).clamp(min=1.0)
-        by_doubt = doubt.scatter_(-1, scanned, -torch.inf).softmax(-1).nan_to_num_(0.0)
-
-        def after(log_weights: Tensor) -> Tensor:
-            """Log of the weight of all lists but those of `scanned` up to each of them."""
-            of_scanned = log_weights.gather(-1, scanned)
-            rest = log_weights.scatter(-1, scanned, -torch.inf).logsumexp(-1, keepdim=True)
-            onwards = torch.cat([of_scanned[:, 1:], rest], -1)
-            return onwards.flip(-1).logcumsumexp(-1).flip(-1)
-
-        return Plan(
-            scanned=scanned,
-            after=after(likely),
-            most=after(most + log_counts),
-            control=control.scatter_(-1, scanned, -torch.inf).masked_fill_(empty, -torch.inf),
-            chances=by_doubt.lerp_(evenly, EVERYWHERE),
-        )
+        return Plan.of(self.form.similarity, self.lists, self.members, state, probe)
 
     def _sums(self, state: Tensor, keys: Tensor, plan: Plan, samples: int) -> Sums:
         states, width = state.shape
@@ -447,7 +259,7 @@ class Search:
         def work(some: tuple[int, int]) -> None:
             _compiled().estimate(*arguments, *some, *into)
 
-        list(pool(threads).map(work, bounds)) if threads > 1 else work(bounds[0])
+        spread(work, bounds, threads)
         return found
 
     def _values(
@@ -521,35 +333,9 @@ def keys_of(state: Tensor, seed: int) -> Tensor:
     return keys
 
 
-def removed_rows(held: Held) -> Tensor:
-    """Which rows of a segment were removed, `(n,)`."""
-    if held.removed is not None:
-        return held.removed
-    return torch.zeros(len(held.segment), dtype=torch.bool)
-
-
 def _some(held: Held, rows: slice) -> Held:
     removed = None if held.removed is None else held.removed[rows]
     return Held(held.segment.rows(rows), None, removed)
-
-
-def _values(held: Held) -> Tensor:
-    assert held.segment.values is not None
-    return held.segment.values
-
-
-def _sums(of_each: Tensor, rows: Tensor, lists: int) -> Tensor:
-    """The sum of the rows of each list, `(L, ·)`."""
-    total = rows.new_zeros(lists, rows.shape[-1], dtype=torch.float64)
-    return total.index_add_(0, of_each, rows.double()).float()
-
-
-def _class_counts(of_each: Tensor, classes: Tensor, shape: tuple[int, int]) -> Any:
-    """How many of each list are of each class, sparse."""
-    from scipy.sparse import csr_array
-
-    once = np.ones(len(of_each), np.float32)
-    return csr_array((once, (of_each.numpy(), classes.numpy())), shape)
 
 
 @cache
