@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -45,9 +46,14 @@ def peak(name: str, size: int) -> int:
     """Bytes beyond the inputs, at most, while one contender runs (Linux)."""
     q, k, v = (t.requires_grad_() for t in torch.randn(3, size, 64).unbind())
     CONTENDERS[name](*(t[:64] for t in (q, k, v))).backward()  # warm up
+    return beyond(lambda: CONTENDERS[name](q, k, v).backward())
+
+
+def beyond(function: Callable[[], object]) -> int:
+    """Bytes beyond what there is, at most, while a function runs (Linux)."""
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
     before = status("VmRSS")
-    CONTENDERS[name](q, k, v).backward()
+    function()
     return status("VmHWM") - before
 
 

@@ -127,7 +127,7 @@ class ShardedMemory:
                     f"finds and keeps it"
                 )
             held = share(contents.blocks(), group)
-        _agree(group, known.form, known.beta, known.generation)
+        _agree(group, known.form, known.beta, int(known.mark[:12], 16))
         memory._trained = []
         memory._begin(group, known.form, known.beta, lambda: held)
         return memory
